@@ -1,0 +1,160 @@
+/* The exchange: one request and its response, shared by Go and C.
+ *
+ * A record lives in C memory, comes from a free list (bridge.Acquire) and goes
+ * back to it (bridge.Release). It has one owner at a time:
+ *
+ *   transport (Go)  fills the request part           until the REQUEST event
+ *   lane (C/Python) fills the response part          from REQUEST to RELEASE
+ *   transport (Go)  consumes `ops` in Flush          during each Flush call
+ *
+ * `gen` grows with each Release, so a Python object that kept (record, gen)
+ * finds out that its exchange is over. Go's twin of this layout is
+ * bridge.Exchange; bridge_test.go compares every offset.
+ */
+#ifndef TURBO_EXCHANGE_H
+#define TURBO_EXCHANGE_H
+
+#include <stdint.h>
+
+typedef struct {
+    uint32_t off, len; /* bytes in x->req */
+} turbo_span;
+
+typedef struct {
+    turbo_span name, value; /* name in lower case, value without OWS */
+} turbo_field;
+
+/* What Go made of one plan parameter. */
+enum {
+    TURBO_SLOT_MISSING = 0, /* not sent: the plan's default */
+    TURBO_SLOT_STR = 1,     /* s: UTF-8, percent-decoded */
+    TURBO_SLOT_LATIN1 = 2,  /* s: bytes, one code point each (header values) */
+    TURBO_SLOT_INT = 3,     /* i */
+    TURBO_SLOT_FLOAT = 4,   /* f */
+    TURBO_SLOT_BOOL = 5,    /* i: 0 or 1 */
+    TURBO_SLOT_LIST = 6,    /* s: off of an array of turbo_span, len = count; each UTF-8 */
+    TURBO_SLOT_LIST_LATIN1 = 7
+};
+
+typedef struct {
+    uint8_t kind;
+    uint8_t ascii; /* 1: STR is pure ASCII */
+    uint8_t pad[6];
+    union {
+        int64_t i;
+        double f;
+        turbo_span s;
+    } u;
+} turbo_slot;
+
+/* Request flags, written by Go. */
+enum {
+    TURBO_REQ_BODY_END = 1,  /* all of the body is in body[0..body_len) */
+    TURBO_REQ_ODD = 2,       /* a parameter or the body is not canonical: run the fallback */
+    TURBO_REQ_GONE = 4,      /* the client left; nothing more can be sent */
+    TURBO_REQ_HEAD = 8,      /* method HEAD */
+    TURBO_REQ_ORIGIN = 16,   /* has an Origin field */
+    TURBO_REQ_HAS_QUERY = 32,
+    TURBO_REQ_UNIX = 64,     /* Unix socket: no client address */
+    TURBO_REQ_TLS = 128,     /* scheme https */
+    TURBO_REQ_CONTINUE = 256 /* Expect: 100-continue not yet answered */
+};
+
+/* What the lane asks of the transport, consumed (and cleared) by Flush. */
+enum {
+    TURBO_OP_HEAD = 1,     /* status and fields are set */
+    TURBO_OP_END = 2,      /* the response is complete */
+    TURBO_OP_RELEASE = 4,  /* the lane will not touch the record again */
+    TURBO_OP_ABORT = 8,    /* close the connection, the response can't be completed */
+    TURBO_OP_WANT = 16,    /* the application waits for body: send 100 Continue if due, read on */
+    TURBO_OP_EARLY = 32,   /* fields are those of a 103 Early Hints */
+    TURBO_OP_CLOSE = 64    /* close the connection after this response */
+};
+
+/* Ready-made heads: status and content-type are known, only the length differs. */
+enum {
+    TURBO_PRESET_NONE = 0, /* use fields */
+    TURBO_PRESET_JSON = 1  /* content-length, content-type: application/json */
+};
+
+enum { TURBO_PLAN_APP = -1 }; /* no plan: run the ASGI application */
+
+#define TURBO_REQ_INLINE 2304
+#define TURBO_OUT_INLINE 1280
+
+typedef struct turbo_exchange {
+    /* identity */
+    uint32_t gen;
+    uint32_t index;     /* of the record, for the life of the process */
+    uint64_t conn;      /* the transport's name for the connection, 0: detached */
+    uint64_t t_read;    /* monotonic ns when the head was complete */
+    uint32_t version;   /* of the route table that chose plan */
+    int32_t plan;       /* plan id in that table, or TURBO_PLAN_APP */
+    uint8_t transport;  /* 1 reactor, 2 fasthttp server */
+    uint8_t method;     /* wire.Method */
+    uint8_t minor;      /* HTTP/1.minor */
+    uint8_t lane_state; /* C's own */
+    uint32_t flags;     /* TURBO_REQ_* */
+
+    /* request: everything below points into req */
+    char *req; /* req_inline, or malloc'ed and freed by Release */
+    uint32_t req_cap, req_len;
+    turbo_span method_name, target, raw_path, query, path; /* path: percent-decoded, UTF-8 as sent */
+    uint32_t fields_off, n_fields; /* array of turbo_field, 8-aligned */
+    uint32_t slots_off, n_slots;   /* array of turbo_slot, 8-aligned */
+    int32_t origin, content_type;  /* index of the first such field, or -1 */
+
+    /* body inbox: filled by Go on the loop's thread, emptied by the lane on it.
+       Buffered plans: the whole body. body is in req, or malloc'ed (body_cap > 0). */
+    char *body;
+    uint64_t body_len, body_cap;
+    uint8_t want; /* the application waits: a BODY event is due when something comes */
+    uint8_t sent_head, ended, pad0; /* Go's own */
+    uint32_t pad1;
+
+    /* response: written by the lane, consumed by Flush */
+    uint32_t ops;    /* TURBO_OP_* */
+    uint16_t status;
+    uint8_t preset;  /* TURBO_PRESET_* */
+    uint8_t pad2;
+    char *fields;    /* packed: {u32 nlen, u32 vlen, name, value}*; malloc'ed when fields_cap > 0 */
+    uint32_t fields_len, fields_cap;
+    char *out;       /* payload; out_inline, or malloc'ed when out_cap > TURBO_OUT_INLINE */
+    uint64_t out_len, out_cap;
+    uint64_t unsent; /* written by Flush: payload bytes the kernel has not taken yet */
+
+    /* addresses, NUL-terminated text */
+    char client_host[46];
+    uint16_t client_port;
+    char server_host[46];
+    uint16_t server_port;
+
+    /* C's and the lanes' own; Go never looks */
+    void *lane_plan;
+    void *lane_obj;
+    uint64_t lane_t0;
+    struct turbo_exchange *lane_next;
+
+    char req_inline[TURBO_REQ_INLINE];
+    char out_inline[TURBO_OUT_INLINE];
+} turbo_exchange;
+
+/* Kinds of event that Turn hands to the lanes. */
+enum {
+    TURBO_EV_REQUEST = 1, /* a new exchange; the lane owns it from here */
+    TURBO_EV_BODY = 2,    /* x->want was set: more body, or BODY_END */
+    TURBO_EV_GONE = 3,    /* the client left (flag GONE is set) */
+    TURBO_EV_DRAINED = 4  /* unsent fell below the low-water mark (sent only after Flush reported unsent > TURBO_HIGH_WATER) */
+};
+
+#define TURBO_HIGH_WATER 65536
+#define TURBO_LOW_WATER 16384
+#define TURBO_INBOX_MAX 65536 /* a streamed body is read ahead this far */
+
+typedef struct {
+    turbo_exchange *x;
+    uint32_t gen;
+    uint32_t kind; /* TURBO_EV_* */
+} turbo_event;
+
+#endif
