@@ -1,0 +1,1 @@
+"""Python's side of the engine: loading, lanes, the turn of the loop, lifespan, signals, settings."""
