@@ -105,12 +105,19 @@ typedef struct turbo_exchange {
     int32_t origin, content_type;  /* index of the first such field, or -1 */
 
     /* body inbox: filled by Go on the loop's thread, emptied by the lane on it.
-       Buffered plans: the whole body. body is in req, or malloc'ed (body_cap > 0). */
+       Buffered plans: the whole body. body is in req, or malloc'ed (body_cap > 0).
+       To empty it the lane sets body_len = 0 and leaves body and body_cap alone. */
     char *body;
     uint64_t body_len, body_cap;
     uint8_t want; /* the application waits: a BODY event is due when something comes */
-    uint8_t sent_head, ended, pad0; /* Go's own */
-    uint32_t pad1;
+    /* Go's own, down to length_left */
+    uint8_t sent_head;    /* the final head was formatted */
+    uint8_t ended;        /* the response is complete or given up */
+    uint8_t framing;      /* exchange.framing: how later payload is framed */
+    uint8_t keep_alive;   /* the head did not say close */
+    uint8_t listed;       /* in the free list: a second Release is refused */
+    uint8_t pad1[2];
+    uint64_t length_left; /* bytes that the announced Content-Length still allows */
 
     /* response: written by the lane, consumed by Flush */
     uint32_t ops;    /* TURBO_OP_* */
@@ -132,7 +139,7 @@ typedef struct turbo_exchange {
     /* C's and the lanes' own; Go never looks */
     void *lane_plan;
     void *lane_obj;
-    uint64_t lane_t0;
+    void *lane_arg;
     struct turbo_exchange *lane_next;
 
     char req_inline[TURBO_REQ_INLINE];
