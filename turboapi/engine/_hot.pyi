@@ -1,0 +1,111 @@
+"""The hot path (C): what `turboapi.engine._load.hot()` returns. The implementation stands in gosrc/hot."""
+
+from asyncio import AbstractEventLoop
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
+from typing import Any, Protocol
+
+class Fallback(Exception):
+    """Raised by a plan's entry point, before any side effect: FastAPI itself has to answer this request."""
+
+class Exchange:
+    """One request and its response as Python sees them: the proxy. It may outlive the exchange.
+
+    Methods that need a living exchange behave as after `http.disconnect` once it is over.
+    """
+
+    @property
+    def receive(self) -> Callable[[], Awaitable[dict[str, Any]]]: ...
+    @property
+    def send(self) -> Callable[[MutableMapping[str, Any]], Awaitable[None]]: ...
+    def scope(self) -> dict[str, Any]:
+        """Return a new ASGI HTTP scope, with uvicorn's keys, types and order."""
+
+    def body(self) -> bytes:
+        """Return the buffered body of a plan that takes one."""
+
+    def header(self, name: bytes, /) -> bytes | None:
+        """Return the first value of the field `name` (lower case), or None."""
+
+class Errors(Protocol):
+    """How exceptions of compiled routes become responses."""
+
+    def quick(self, proxy: Exchange, exc: BaseException, /) -> Any | None:
+        """Return a Response without awaiting anything, or None. Called on the lane that raised."""
+
+    def handle(self, proxy: Exchange, exc: BaseException, /) -> Coroutine[Any, Any, Any | None]:
+        """Return a coroutine for the loop lane that gives a Response, or None when it has answered itself."""
+
+class Server:
+    """The Python half of one server. Everything but `lane_main` and `stats` belongs to the loop's thread."""
+
+    def __init__(
+        self,
+        handle: int,
+        *,
+        loop: AbstractEventLoop,
+        app: Callable[..., Any],
+        state: dict[str, Any] | None,
+        root_path: str,
+        errors: Errors | None,
+        task_type: type[Any],
+        eager: bool,
+        limit: int,
+        queue_limit: int,
+        spawn: Callable[[], None],
+        on_change: Callable[[], None],
+        on_exit: Callable[[BaseException], None],
+        log: Callable[[int, str, BaseException | None], None],
+    ) -> None:
+        """Make the Python half of the core `handle` (what `engine_Open` gave).
+
+        state: the lifespan's state; every scope gets a shallow copy. None: scopes have no "state".
+        root_path: the ASGI root_path; scope["path"] is root_path + path, as in uvicorn.
+        errors: None when no route is compiled. Exceptions then are logged and answered with 500.
+        task_type: called as task_type(coro, loop=loop[, eager_start=True]); eager_start only when `eager`.
+        limit: call threads at most. queue_limit: calls that may wait for a thread; beyond it 503.
+        spawn: start one more call thread, which will call lane_main() once. GIL held, any thread that
+            holds it. It does not raise; where no thread can be started it calls lane_lost().
+        on_change: something that a plan was made from has changed (see set_plans). Called between
+            requests on the loop's thread, returns soon, and usually ends in a new set_plans().
+        on_exit: a handler raised SystemExit or KeyboardInterrupt; called after the batch was flushed.
+        log: log(level, message, exception or None), level as in `logging`; logger turboapi.error.
+        """
+
+    def fd(self) -> int:
+        """Return the descriptor to watch: readable when turn() has work."""
+
+    def turn(self) -> None:
+        """Take what the engine has read, run it, hand back what is answered. Never blocks. A turn in a turn does nothing."""
+
+    def set_plans(self, version: int, plans: Sequence[Any], watch: Any) -> None:
+        """Install the plans of route table `version`; older ones stay until their last exchange ends.
+
+        Called before the engine gets the table, so no exchange meets a version without plans.
+        """
+
+    def set_errors(self, errors: Errors | None) -> None:
+        """Replace what answers the exceptions of compiled routes."""
+
+    def set_limit(self, limit: int) -> None:
+        """Change the number of call threads at most; surplus threads end when they are idle."""
+
+    def lane_main(self) -> None:
+        """Be a call thread until the lane has too many of them, or stop_lane()."""
+
+    def lane_lost(self) -> None:
+        """Say that a thread that spawn() was asked for could not be started."""
+
+    def stop_lane(self) -> None:
+        """Let every call thread end after its current handler. Any thread."""
+
+    def in_flight(self) -> int:
+        """Return the exchanges that a lane still owns, waiting ones and background work included."""
+
+    def cancel_all(self) -> None:
+        """Cancel every running task, and answer the calls that still wait for a thread with 503."""
+
+    def stats(self) -> dict[str, int]:
+        """Return counters: requests, fallbacks, turns, calls, threads, queued, waited_1ms and more. Any thread."""
+
+    def close(self) -> None:
+        """Forget loop, app and callbacks. Later turns do nothing; a late answer of a call thread is dropped."""
