@@ -8,8 +8,8 @@ from setuptools.command.build_ext import build_ext
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
 
-import engine_build  # noqa: E402
-from toolchain import Missing  # noqa: E402
+import engine_build
+from toolchain import Missing
 
 
 class BuildEngine(build_ext):

@@ -8,14 +8,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import setuptools.build_meta as _setuptools  # noqa: E402
-from setuptools.build_meta import (  # noqa: E402
+import setuptools.build_meta as _setuptools
+from setuptools.build_meta import (
     build_sdist,
     get_requires_for_build_sdist,
     prepare_metadata_for_build_editable,
     prepare_metadata_for_build_wheel,
 )
-from toolchain import ROOT, go_on_path, go_requirement  # noqa: E402
+from toolchain import ROOT, go_on_path, go_requirement
 
 __all__ = [
     "build_editable",

