@@ -1,0 +1,262 @@
+// Package core is one server: its settings, transport, table, wake-up, counters
+// and log queue, and the registry that finds it by a number. Transports live in
+// packages of their own and register themselves, so a program imports those it
+// wants.
+//
+// Lock order: a transport's connection lock, then the locks of Ring, Log and the
+// registry, which are leaves.
+package core
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"turboapi/gosrc/bridge"
+	"turboapi/gosrc/exchange"
+	"turboapi/gosrc/wire"
+)
+
+// Core is one server.
+type Core struct {
+	handle    int64
+	transport Transport
+	name      string
+	host      Host
+	closed    atomic.Bool
+}
+
+var registry struct {
+	sync.Mutex
+	last int64
+	// Replaced as a whole, so that Lookup takes no lock.
+	cores atomic.Pointer[map[int64]*Core]
+}
+
+// emptyTable leaves every request to the application.
+var emptyTable = []byte(`{"version":0,"cors":false,"redirect_slashes":false,"root_path":"","not_found":null,"routes":[],"plans":[]}`)
+
+// Open makes a server from settings (JSON, see Limits, Listener):
+//
+//	{"transport":"auto","listeners":[{"fd":5,"host":"127.0.0.1","port":8000,"unix":false}],
+//	 "limits":{"header_timeout":10,...},"access_log":false,"server_header":true}
+//
+// The listeners' descriptors are duplicated; the caller's stay the caller's.
+// Until SetTable every request goes to the application. Close frees the server.
+func Open(settings []byte) (handle int64, err error) {
+	s, err := parseSettings(settings)
+	if err != nil {
+		return 0, err
+	}
+	table, err := exchange.NewTable(emptyTable)
+	if err != nil {
+		return 0, err
+	}
+	return open(s, table)
+}
+
+func open(s *settings, table Table) (int64, error) {
+	name, opener, err := opener(s.Transport)
+	if err != nil {
+		return 0, err
+	}
+	c := &Core{name: name}
+	h := &c.host
+	h.Limits, h.Options = s.Limits, Options{AccessLog: s.AccessLog, ServerHeader: s.ServerHeader}
+	h.Count = new(Counters)
+	h.Log = &Log{count: h.Count}
+	h.Clock = new(wire.Clock)
+	h.SetTable(table)
+	if h.Waker, err = NewWaker(); err != nil {
+		return 0, err
+	}
+	if h.Listeners, err = dupListeners(s.Listeners); err != nil {
+		h.Waker.Close()
+		return 0, err
+	}
+	if c.transport, err = opener(h); err != nil {
+		h.Waker.Close()
+		return 0, err
+	}
+	register(c)
+	return c.handle, nil
+}
+
+// dupListeners duplicates the descriptors of ls.
+func dupListeners(ls []Listener) ([]Listener, error) {
+	out := make([]Listener, 0, len(ls))
+	for _, l := range ls {
+		// Both locks: no fork between dup and close-on-exec.
+		syscall.ForkLock.RLock()
+		fd, err := syscall.Dup(l.FD)
+		if err == nil {
+			syscall.CloseOnExec(fd)
+		}
+		syscall.ForkLock.RUnlock()
+		if err == nil {
+			err = syscall.SetNonblock(fd, true)
+		}
+		if err != nil {
+			for _, o := range out {
+				syscall.Close(o.FD)
+			}
+			return nil, fmt.Errorf("core: listener on descriptor %d: %w", l.FD, err)
+		}
+		l.FD = fd
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+func register(c *Core) {
+	registry.Lock()
+	defer registry.Unlock()
+	registry.last++
+	c.handle = registry.last
+	replaceRegistry(func(m map[int64]*Core) { m[c.handle] = c })
+}
+
+func replaceRegistry(change func(map[int64]*Core)) {
+	next := map[int64]*Core{}
+	if old := registry.cores.Load(); old != nil {
+		for k, v := range *old {
+			next[k] = v
+		}
+	}
+	change(next)
+	registry.cores.Store(&next)
+}
+
+// Lookup returns the server of that handle, nil once it is closed. Any thread.
+func Lookup(handle int64) *Core {
+	if m := registry.cores.Load(); m != nil {
+		return (*m)[handle]
+	}
+	return nil
+}
+
+// Flush is Core.Flush for callers that know the handle only. It stays right
+// after Close: call threads may still hold exchanges of a server that is gone.
+func Flush(handle int64, xs []*bridge.Exchange) {
+	if c := Lookup(handle); c != nil {
+		c.Flush(xs)
+		return
+	}
+	for _, x := range xs {
+		FlushDetached(x)
+	}
+}
+
+// FlushDetached drops what the lane wrote into an exchange that no transport
+// has any more, and recycles it when the lane is done with it.
+func FlushDetached(x *bridge.Exchange) {
+	ops := x.Ops
+	x.Ops, x.OutLen, x.Unsent = 0, 0, 0
+	if ops&bridge.OpRelease != 0 {
+		bridge.Release(x)
+	}
+}
+
+// FD is the descriptor that the loop watches for reading.
+func (c *Core) FD() int { return c.transport.FD() }
+
+// Turn fills ev with what the lanes have to know and returns how many. The
+// loop's thread, GIL released; never blocks.
+func (c *Core) Turn(ev []bridge.Event) (n int) {
+	defer c.guard("turn")
+	if c.closed.Load() {
+		return 0
+	}
+	return c.transport.Turn(ev)
+}
+
+// Flush consumes the ops of each exchange. Any thread, GIL released.
+func (c *Core) Flush(xs []*bridge.Exchange) {
+	defer c.guard("flush")
+	if c.closed.Load() {
+		for _, x := range xs {
+			FlushDetached(x)
+		}
+		return
+	}
+	c.transport.Flush(xs)
+}
+
+// guard keeps a panic that no transport caught from ending the process.
+func (c *Core) guard(where string) {
+	if r := recover(); r != nil {
+		c.host.Panic(where, r)
+	}
+}
+
+// Wake makes FD readable. Any thread.
+func (c *Core) Wake() {
+	if !c.closed.Load() {
+		c.host.Waker.Wake()
+	}
+}
+
+// SetTable replaces the route table, given as JSON. Requests read from now on
+// use it. The loop's thread.
+func (c *Core) SetTable(json []byte) error {
+	t, err := exchange.NewTable(json)
+	if err != nil {
+		return err
+	}
+	c.host.SetTable(t)
+	return nil
+}
+
+// Drain ends the server gracefully: no new connections, idle ones closed, the
+// others after their answer. It is done when Active is 0. The loop's thread.
+func (c *Core) Drain() {
+	defer c.guard("drain")
+	if !c.closed.Load() {
+		c.transport.Drain()
+	}
+}
+
+// Active is the number of open connections and unreleased exchanges. Any thread.
+func (c *Core) Active() int64 {
+	if c.closed.Load() {
+		return 0
+	}
+	return c.transport.Active()
+}
+
+// Logs returns the queued log lines (see Log), none when there are none. Any
+// thread, also after Close.
+func (c *Core) Logs() []byte { return c.host.Log.Take() }
+
+// LogsWaiting reports whether Logs has something to give. Any thread, cheap.
+func (c *Core) LogsWaiting() bool { return c.host.Log.Waiting() }
+
+// Stats returns the counters as a JSON object. Any thread, also after Close.
+func (c *Core) Stats() []byte {
+	b := append([]byte(nil), `{"transport":"`...)
+	b = append(b, c.name...)
+	b = append(b, `","active":`...)
+	b = strconv.AppendInt(b, c.Active(), 10)
+	b = append(b, `,"exchanges_live":`...)
+	b = strconv.AppendInt(b, bridge.Live(), 10)
+	b = append(b, ',')
+	b = c.host.Count.appendJSON(b)
+	return append(b, '}')
+}
+
+// Close ends the server at once and frees its descriptors; a second Close does
+// nothing. The loop's thread, not from within Turn. Exchanges that lanes still
+// own are theirs until they flush them with OpRelease.
+func (c *Core) Close() {
+	if !c.closed.CompareAndSwap(false, true) {
+		return
+	}
+	defer c.guard("close")
+	registry.Lock()
+	replaceRegistry(func(m map[int64]*Core) { delete(m, c.handle) })
+	registry.Unlock()
+	c.transport.Close()
+	c.host.Waker.Close()
+}
