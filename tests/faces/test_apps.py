@@ -1,0 +1,27 @@
+"""Every handwritten application answers the same through both faces."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from . import apps  # noqa: F401  fills the table
+from .case import CASES, Case, run
+from .verdicts import broken_promises
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=lambda case: f"{case.subject}.{case.name}")
+def test_both_faces_answer_alike(case: Case, transport: str) -> None:
+    if case.missing:
+        pytest.skip(case.missing)
+    with closing(case.both(transport)) as both:
+        promises = broken_promises(case, both.served.server.verdicts())
+        for step in case.steps:
+            run(step, both)
+    assert not promises, "\n".join(promises)
+
+
+def test_the_table_is_long_enough() -> None:
+    assert len(CASES) >= 60
+    assert all(case.requests() >= 2 for case in CASES.values())
