@@ -17,6 +17,8 @@ class BuildEngine(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         """Bring the extension up to date at the place where setuptools expects it."""
+        if engine_build.postponed:
+            return
         try:
             engine_build.build(Path(self.get_ext_fullpath(ext.name)))
         except Missing as missing:

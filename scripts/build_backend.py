@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import engine_build
 import setuptools.build_meta as _setuptools
 from setuptools.build_meta import (
     build_sdist,
@@ -55,5 +56,10 @@ def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata
 def build_editable(
     wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
 ) -> str:
-    """Build an editable install; the shared object goes beside the Python files of the source tree."""
+    """Build an editable install; the shared object goes beside the Python files of the source tree.
+
+    With the setting engine=later it is not built now: whoever sets it calls scripts/engine_build.py afterwards.
+    """
+    if (config_settings or {}).get("engine") == "later":
+        engine_build.postponed = True
     return _setuptools.build_editable(wheel_directory, config_settings, metadata_directory)

@@ -82,7 +82,9 @@ def install(folder, python, extras, pins):
         tools.append(toolchain.go_requirement())
     run(pip + tools, "installing the build tools")
     # Not isolated: an isolated build would fetch the build tools, and compile, anew each time.
-    run([*pip, "--no-build-isolation", "-e", f".[{extras}]", *pins], "installing the package")
+    # The engine comes after it, with messages of its own.
+    editable = ["--no-build-isolation", "--config-settings", "engine=later", "-e", f".[{extras}]"]
+    run([*pip, *editable, *pins], "installing the package")
     with open(path, "w") as done:
         done.write(wanted)
 

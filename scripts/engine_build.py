@@ -31,6 +31,9 @@ from toolchain import ROOT, Missing, c_compiler, find_go, python_include, requir
 
 __all__ = ["build", "default_output", "environment"]
 
+# Set by the build backend when the engine is built after the installation, not during it.
+postponed = False
+
 # The generated main package pulls in the C module, so that both live in one .so:
 # two would be two Go runtimes in one process.
 HOT_IMPORT = 'package main\n\nimport _ "turboapi/gosrc/hot"\n'

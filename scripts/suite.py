@@ -18,7 +18,7 @@ from pathlib import Path
 from toolchain import ROOT, Missing, find_go
 
 PYTHONS = ("3.13", "3.12", "3.11")
-# What depends on FastAPI's internals. Run on each of the FastAPI releases below, beside the newest, which all tests use.
+# What depends on the internals of FastAPI: run on each release asked for, beside the newest, which all tests use.
 ON_EACH_FASTAPI = ("tests/plan", "tests/faces")
 MAIN = ".venv"
 

@@ -1,0 +1,21 @@
+"""How long fuzzing takes is said as Go says it."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("5m", 300), ("1h", 3600)])
+def test_a_time_in_seconds_minutes_or_hours(text: str, seconds: int) -> None:
+    import fuzz
+
+    assert fuzz.seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "60", "1d", "-1s", "1.5m"])
+def test_anything_else_is_refused(text: str) -> None:
+    import fuzz
+    import toolchain
+
+    with pytest.raises(toolchain.Missing, match="FUZZTIME"):
+        fuzz.seconds(text)
