@@ -55,8 +55,17 @@ asan: dev ## run the Python tests on an engine built with the address sanitizer;
 fuzz: dev ## fuzz the parsers for FUZZTIME
 	@$(BIN)/python scripts/fuzz.py $(FUZZTIME)
 
-docs: dev ## check the documentation: links, code, and what its examples print
-	@$(BIN)/python scripts/docs.py
+bench: dev ## measure the server beside its peers; writes benchmarks/results/
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+bench-check: dev ## the short form of bench; fails below the ratios that must hold
+	@$(BIN)/python benchmarks/run.py --check $(ARGS)
+
+soak: dev ## 30 minutes of mixed load: flat memory, no lost exchange
+	@$(BIN)/python benchmarks/soak.py $(ARGS)
+
+docs: dev ## check the documentation: its links, its code, its examples run
+	@$(BIN)/python -m pytest -q tests/docs
 
 clean: ## remove what the other verbs made, but for .venv
 	@rm -rf build dist *.egg-info turboapi/_engine*.so $(VENV)-* .mypy_cache .ruff_cache .pytest_cache .hypothesis

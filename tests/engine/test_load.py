@@ -29,6 +29,9 @@ def test_both_modules_come_from_one_file() -> None:
 
     assert _load.engine().__file__ == _load.hot().__file__
     assert sys.modules["turboapi._hot"] is _load.hot()
+    import turboapi._hot
+
+    assert turboapi._hot is _load.hot()
     assert _load.engine() is _load.engine()
 
 

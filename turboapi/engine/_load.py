@@ -99,4 +99,7 @@ def _hot_path(control: ModuleType) -> ModuleType:
     except BaseException:
         del sys.modules[_HOT]
         raise
+    # As the import system does it: `import turboapi._hot` must give the attribute, too.
+    parent, _, name = _HOT.rpartition(".")
+    setattr(sys.modules[parent], name, module)
     return module
