@@ -19,15 +19,20 @@ func parse(t testing.TB, b string, l *Limits) (Head, bool, *Refusal) {
 	return h, done, err
 }
 
-// parseBytewise gives b to a new Parser byte by byte, in a new array each time,
-// as a buffer that grows would be.
+// parseBytewise gives b to a new Parser byte by byte; a short one in a new array
+// each time, as if its buffer grew.
 func parseBytewise(t testing.TB, b string, l *Limits) (Head, bool, *Refusal) {
 	t.Helper()
 	var p Parser
 	var h Head
 	p.Reset(l)
+	buf := []byte(b)
 	for n := 0; n <= len(b); n++ {
-		done, err := p.Parse(bytes.Clone([]byte(b[:n])), &h)
+		part := buf[:n:n]
+		if len(b) < 2048 {
+			part = bytes.Clone(part)
+		}
+		done, err := p.Parse(part, &h)
 		if done || err != nil {
 			return h, done, err
 		}
