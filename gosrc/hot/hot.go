@@ -4,21 +4,49 @@
 package hot
 
 /*
-#cgo CFLAGS: -std=c11 -fvisibility=hidden -Wall -Wextra
+#cgo CFLAGS: -std=gnu11 -O2 -fvisibility=hidden -Wall -Wextra
 #cgo strict CFLAGS: -Werror
+#include "../bridge/exchange.h"
 */
 import "C"
 
-import "turboapi/gosrc/engine"
+import (
+	"unsafe"
 
-// hotPing reports whether the Go side answers: 1, or 0 if it does not.
-// Any thread, with or without the GIL.
+	"turboapi/gosrc/bridge"
+	"turboapi/gosrc/core"
+)
+
+// turboPing answers 1 where Go runs. Any thread, with or without the GIL.
 //
-//export hotPing
-func hotPing() C.int {
-	v, err := engine.Version()
-	if err != nil || v == "" {
+//export turboPing
+func turboPing() C.int { return 1 }
+
+// turboTurn is core.Turn. The loop's thread; ev has room for n events.
+//
+//export turboTurn
+func turboTurn(handle C.int64_t, ev *C.turbo_event, n C.int32_t) C.int32_t {
+	c := core.Lookup(int64(handle))
+	if c == nil {
 		return 0
 	}
-	return 1
+	// Safe: bridge.Event has the layout of turbo_event (bridge's layout test), and ev outlives the call.
+	return C.int32_t(c.Turn(unsafe.Slice((*bridge.Event)(unsafe.Pointer(ev)), int(n))))
+}
+
+// turboFlush is core.Flush. Any thread; also after the server was closed.
+//
+//export turboFlush
+func turboFlush(handle C.int64_t, xs **C.turbo_exchange, n C.int32_t) {
+	// Safe: bridge.Exchange is the layout of turbo_exchange, records are C memory, and xs outlives the call.
+	core.Flush(int64(handle), unsafe.Slice((**bridge.Exchange)(unsafe.Pointer(xs)), int(n)))
+}
+
+// turboWake is core.Wake. Any thread.
+//
+//export turboWake
+func turboWake(handle C.int64_t) {
+	if c := core.Lookup(int64(handle)); c != nil {
+		c.Wake()
+	}
 }

@@ -1,28 +1,65 @@
-/* The Python module turboapi._hot: its state, its methods, its slots. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+/* The Python module turboapi._hot: its state, its types, its slots. */
+#include "hot.h"
 
-#include "_cgo_export.h"
-
-/* Everything the module owns. One per module object, never global. */
-typedef struct {
-    unsigned long pings;
-} hot_state;
-
-/* ping() -> int: how often it was called. GIL held on entry and return. */
-static PyObject *
-hot_ping(PyObject *module, PyObject *Py_UNUSED(ignored))
+hot_state *
+hot_state_of(PyTypeObject *type)
 {
-    hot_state *st = PyModule_GetState(module);
-    int alive;
-    Py_BEGIN_ALLOW_THREADS
-    alive = hotPing();
-    Py_END_ALLOW_THREADS
-    if (!alive) {
-        PyErr_SetString(PyExc_RuntimeError, "turboapi: the engine does not answer");
-        return NULL;
+    return PyType_GetModuleState(type);
+}
+
+static int
+import_name(const char *module, const char *name, PyObject **out)
+{
+    PyObject *m = PyImport_ImportModule(module); // new
+    if (m == NULL) {
+        return -1;
     }
-    return PyLong_FromUnsignedLong(++st->pings); // new
+    *out = PyObject_GetAttrString(m, name); // new
+    Py_DECREF(m);
+    return *out == NULL ? -1 : 0;
+}
+
+static int
+add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **out)
+{
+    *out = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL); // new
+    return *out == NULL ? -1 : PyModule_AddType(module, *out);
+}
+
+static int
+make_names(hot_state *st)
+{
+#define MAKE(n)                                                                                                        \
+    if ((st->s_##n = PyUnicode_InternFromString(#n)) == NULL) {                                                        \
+        return -1;                                                                                                     \
+    }
+    HOT_NAMES(MAKE)
+#undef MAKE
+    /* In the order of wire.Method; those that are not here are made from their bytes. */
+    static const char *const methods[] = {NULL,    "GET",    "HEAD",    "POST",  "PUT",
+                                          "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"};
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(methods); i++) {
+        if (methods[i] != NULL && (st->methods[i] = PyUnicode_InternFromString(methods[i])) == NULL) {
+            return -1;
+        }
+    }
+    st->v_http = PyUnicode_InternFromString("http");
+    st->v_https = PyUnicode_InternFromString("https");
+    st->v_11 = PyUnicode_InternFromString("1.1");
+    st->v_10 = PyUnicode_InternFromString("1.0");
+    st->asgi_version = PyUnicode_InternFromString("3.0");
+    st->asgi_spec = PyUnicode_InternFromString("2.3");
+    st->msg_request = PyUnicode_InternFromString("http.request");
+    st->msg_disconnect = PyUnicode_InternFromString("http.disconnect");
+    st->msg_start = PyUnicode_InternFromString("http.response.start");
+    st->msg_body = PyUnicode_InternFromString("http.response.body");
+    st->json_type = PyBytes_FromString("application/json");
+    st->empty_bytes = PyBytes_FromString("");
+    st->extensions = PyDict_New();
+    st->simple_types = PyDict_New();
+    st->kw_task_eager = Py_BuildValue("(ss)", "loop", "eager_start");
+    st->kw_task_plain = Py_BuildValue("(s)", "loop");
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* Fill the module's state. GIL held. Returns 0, or -1 with an exception set. */
@@ -30,12 +67,49 @@ static int
 hot_exec(PyObject *module)
 {
     hot_state *st = PyModule_GetState(module);
-    st->pings = 0;
+    if (make_names(st) < 0 || add_type(module, &server_spec, &st->server_type) < 0 ||
+        add_type(module, &exchange_spec, &st->exchange_type) < 0 || add_type(module, &plan_spec, &st->plan_type) < 0 ||
+        add_type(module, &ready_spec, &st->ready_type) < 0 || add_type(module, &pending_spec, &st->pending_type) < 0 ||
+        add_type(module, &job_spec, &st->job_type) < 0 || import_name("pydantic_core", "to_json", &st->to_json) < 0 ||
+        import_name("starlette.responses", "Response", &st->response_type) < 0) {
+        return -1;
+    }
+    st->response_call = PyObject_GetAttr(st->response_type, st->s___call__);
+    st->fallback = PyErr_NewExceptionWithDoc(
+        "turboapi._hot.Fallback", "Raised by an entry point before any side effect: the ASGI application answers.",
+        NULL, NULL);
+    if (st->response_call == NULL || st->fallback == NULL) {
+        return -1;
+    }
+    return PyModule_AddObjectRef(module, "Fallback", st->fallback);
+}
+
+static int
+hot_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    hot_state *st = PyModule_GetState(module);
+    Py_VISIT(st->server_type);
+    Py_VISIT(st->exchange_type);
+    Py_VISIT(st->plan_type);
+    Py_VISIT(st->ready_type);
+    Py_VISIT(st->pending_type);
+    Py_VISIT(st->job_type);
+    Py_VISIT(st->to_json);
+    Py_VISIT(st->response_type);
+    Py_VISIT(st->simple_types);
+    Py_VISIT(st->fallback);
     return 0;
 }
 
+/* ping() -> bool: whether the Go side answers. */
+static PyObject *
+hot_ping(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(noargs))
+{
+    return PyBool_FromLong(turboPing());
+}
+
 static PyMethodDef hot_methods[] = {
-    {"ping", hot_ping, METH_NOARGS, PyDoc_STR("ping() -> int: how often the engine was asked and answered.")},
+    {"ping", hot_ping, METH_NOARGS, PyDoc_STR("ping() -> bool: whether the Go side answers.")},
     {NULL, NULL, 0, NULL},
 };
 
@@ -47,15 +121,17 @@ static PyModuleDef_Slot hot_slots[] = {
     {0, NULL},
 };
 
-static struct PyModuleDef hot_module = {
+struct PyModuleDef hot_module = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "turboapi._hot",
     .m_doc = PyDoc_STR("The hot path of the engine: carries Python objects to Go and back."),
     .m_size = sizeof(hot_state),
     .m_methods = hot_methods,
     .m_slots = hot_slots,
+    .m_traverse = hot_traverse,
 };
 
+/* Visible, while all else in this package is hidden: the interpreter looks it up by name. */
 PyMODINIT_FUNC
 PyInit__hot(void)
 {

@@ -1,0 +1,415 @@
+/* From a handler's result, or its exception, to the response in the record. */
+#include "hot.h"
+
+/* Make *p (cap *cap, used len) hold len+n bytes. inline_cap: the size that is
+   not malloc'ed. Returns 0, or -1 with MemoryError set. */
+static int
+grow(char **p, uint64_t *cap, uint64_t inline_cap, uint64_t len, uint64_t n)
+{
+    if (len + n <= *cap) {
+        return 0;
+    }
+    uint64_t want = *cap * 2 > len + n ? *cap * 2 : len + n;
+    char *bigger = *cap > inline_cap ? realloc(*p, want) : malloc(want);
+    if (bigger == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (*cap <= inline_cap && len > 0) {
+        memcpy(bigger, *p, len);
+    }
+    *p = bigger;
+    *cap = want;
+    return 0;
+}
+
+/* Add n bytes of payload. GIL held. Returns 0, or -1 with MemoryError set. */
+int
+out_append(turbo_exchange *x, const char *p, size_t n)
+{
+    if (x->out_cap == 0) {
+        x->out = x->out_inline;
+        x->out_cap = TURBO_OUT_INLINE;
+    }
+    if (grow(&x->out, &x->out_cap, TURBO_OUT_INLINE, x->out_len, n) < 0) {
+        return -1;
+    }
+    memcpy(x->out + x->out_len, p, n);
+    x->out_len += n;
+    return 0;
+}
+
+/* Add one header field as the application gave it; Go checks and writes it. */
+int
+fields_append(turbo_exchange *x, const char *name, size_t nlen, const char *value, size_t vlen)
+{
+    uint64_t cap = x->fields_cap, need = 8 + nlen + vlen;
+    uint32_t lens[2] = {(uint32_t)nlen, (uint32_t)vlen};
+    if (x->fields_len + need > UINT32_MAX / 2) {
+        PyErr_SetString(PyExc_ValueError, "the response's header section is too large");
+        return -1;
+    }
+    if (cap < 256 && need <= 256) {
+        need = 256; // one allocation for most heads
+    }
+    if (grow(&x->fields, &cap, 0, x->fields_len, need) < 0) {
+        return -1;
+    }
+    x->fields_cap = (uint32_t)cap;
+    char *w = x->fields + x->fields_len;
+    memcpy(w, lens, 8);
+    memcpy(w + 8, name, nlen);
+    memcpy(w + 8 + nlen, value, vlen);
+    x->fields_len += (uint32_t)(8 + nlen + vlen);
+    return 0;
+}
+
+/* Take back what was prepared but not flushed. */
+static void
+answer_reset(turbo_exchange *x)
+{
+    x->ops &= TURBO_OP_CLOSE;
+    x->preset = TURBO_PRESET_NONE;
+    x->fields_len = 0;
+    x->out_len = 0;
+}
+
+/* A text/plain answer, as Starlette's and uvicorn's own. Cannot fail but for memory. */
+void
+answer_text(turbo_exchange *x, int status, const char *text, const char *extra_name, const char *extra_value)
+{
+    char length[24];
+    int n = snprintf(length, sizeof length, "%zu", strlen(text));
+    answer_reset(x);
+    x->status = (uint16_t)status;
+    if (fields_append(x, "content-length", 14, length, (size_t)n) < 0 ||
+        fields_append(x, "content-type", 12, "text/plain; charset=utf-8", 25) < 0 ||
+        (extra_name && fields_append(x, extra_name, strlen(extra_name), extra_value, strlen(extra_value)) < 0) ||
+        out_append(x, text, strlen(text)) < 0) {
+        PyErr_Clear();
+        x->ops |= TURBO_OP_ABORT;
+        return;
+    }
+    x->ops |= TURBO_OP_HEAD | TURBO_OP_END;
+}
+
+static int
+fields_append_pair(turbo_exchange *x, PyObject *pair)
+{
+    int rc = -1;
+    Py_buffer name = {0}, value = {0};
+    PyObject *fast = PySequence_Fast(pair, "a header must be a pair of bytes"); // new
+    if (fast == NULL) {
+        return -1;
+    }
+    if (PySequence_Fast_GET_SIZE(fast) != 2) {
+        PyErr_SetString(PyExc_ValueError, "a header must be a pair of bytes");
+        goto done;
+    }
+    if (PyObject_GetBuffer(PySequence_Fast_GET_ITEM(fast, 0), &name, PyBUF_SIMPLE) < 0 ||
+        PyObject_GetBuffer(PySequence_Fast_GET_ITEM(fast, 1), &value, PyBUF_SIMPLE) < 0) {
+        goto done;
+    }
+    rc = fields_append(x, name.buf, (size_t)name.len, value.buf, (size_t)value.len);
+done:
+    PyBuffer_Release(&name);
+    PyBuffer_Release(&value);
+    Py_DECREF(fast);
+    return rc;
+}
+
+/* The headers as CORSMiddleware would send them. New reference. */
+static PyObject *
+with_cors(hot_server *srv, turbo_exchange *x, PyObject *headers)
+{
+    turbo_field *fields = (turbo_field *)(x->req + x->fields_off);
+    turbo_span origin = fields[x->origin].value;
+    int cookie = 0;
+    for (uint32_t i = 0; i < x->n_fields && !cookie; i++) {
+        cookie = fields[i].name.len == 6 && memcmp(x->req + fields[i].name.off, "cookie", 6) == 0;
+    }
+    PyObject *text = PyUnicode_DecodeLatin1(x->req + origin.off, origin.len, NULL); // new
+    if (text == NULL) {
+        return NULL;
+    }
+    PyObject *list = PySequence_List(headers); // new
+    PyObject *r =
+        list == NULL ? NULL : PyObject_CallFunctionObjArgs(srv->cors, text, list, cookie ? Py_True : Py_False, NULL);
+    Py_XDECREF(list);
+    Py_DECREF(text);
+    return r;
+}
+
+static bool
+wants_cors(hot_server *srv, turbo_exchange *x)
+{
+    return srv->cors != NULL && x->flags & TURBO_REQ_ORIGIN && x->origin >= 0;
+}
+
+/* Pack an iterable of (name, value) pairs of bytes. cors: apply the CORS step first. */
+int
+answer_headers(hot_server *srv, turbo_exchange *x, PyObject *headers, bool cors)
+{
+    int rc = -1;
+    PyObject *fast, *made = NULL;
+    if (cors && wants_cors(srv, x)) {
+        made = headers = with_cors(srv, x, headers); // new
+        if (made == NULL) {
+            return -1;
+        }
+    }
+    fast = PySequence_Fast(headers, "headers must be an iterable of pairs of bytes"); // new
+    if (fast != NULL) {
+        rc = 0;
+        for (Py_ssize_t i = 0; rc == 0 && i < PySequence_Fast_GET_SIZE(fast); i++) {
+            rc = fields_append_pair(x, PySequence_Fast_GET_ITEM(fast, i));
+        }
+        Py_DECREF(fast);
+    }
+    Py_XDECREF(made);
+    return rc;
+}
+
+/* The plan's status and media with body as JSON (or whatever media says). */
+static int
+answer_bytes(hot_server *srv, turbo_exchange *x, PyObject *body)
+{
+    hot_plan *plan = x->lane_plan;
+    if (out_append(x, PyBytes_AS_STRING(body), (size_t)PyBytes_GET_SIZE(body)) < 0) {
+        return -1;
+    }
+    x->status = (uint16_t)plan->status;
+    if (plan->preset && !wants_cors(srv, x)) {
+        x->preset = TURBO_PRESET_JSON;
+    } else {
+        char length[24];
+        int n = snprintf(length, sizeof length, "%zd", PyBytes_GET_SIZE(body));
+        x->preset = TURBO_PRESET_NONE;
+        if (wants_cors(srv, x)) {
+            PyObject *headers = Py_BuildValue("[(yy#)(yO)]", "content-length", length, (Py_ssize_t)n, "content-type",
+                                              plan->media); // new
+            int rc = headers == NULL ? -1 : answer_headers(srv, x, headers, true);
+            Py_XDECREF(headers);
+            if (rc < 0) {
+                return -1;
+            }
+        } else if (fields_append(x, "content-length", 14, length, (size_t)n) < 0 ||
+                   fields_append(x, "content-type", 12, PyBytes_AS_STRING(plan->media),
+                                 (size_t)PyBytes_GET_SIZE(plan->media)) < 0) {
+            return -1;
+        }
+    }
+    x->ops |= TURBO_OP_HEAD | TURBO_OP_END;
+    return 0;
+}
+
+/* Does this class send itself with Response.__call__? Remembered by class. 1, 0 or -1. */
+static int
+is_simple_type(hot_state *st, PyTypeObject *type)
+{
+    PyObject *known = PyDict_GetItemWithError(st->simple_types, (PyObject *)type); // borrowed
+    if (known == NULL) {
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+        PyObject *call = PyObject_GetAttr((PyObject *)type, st->s___call__); // new
+        known = call == st->response_call ? Py_True : Py_False;
+        Py_XDECREF(call);
+        if (call == NULL || PyDict_SetItem(st->simple_types, (PyObject *)type, known) < 0) {
+            return -1;
+        }
+    }
+    return known == Py_True;
+}
+
+static int
+answer_simple_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool cors)
+{
+    hot_state *st = srv->st;
+    int rc = -1;
+    Py_buffer body = {0};
+    PyObject *bytes = NULL, *headers = NULL;
+    PyObject *status = PyObject_GetAttr(response, st->s_status_code); // new
+    if (status == NULL || (headers = PyObject_GetAttr(response, st->s_raw_headers)) == NULL ||
+        (bytes = PyObject_GetAttr(response, st->s_body)) == NULL ||
+        PyObject_GetBuffer(bytes, &body, PyBUF_SIMPLE) < 0) {
+        goto done;
+    }
+    long code = PyLong_AsLong(status); // http.HTTPStatus is an int
+    if (code == -1 && PyErr_Occurred()) {
+        goto done;
+    }
+    if (code < 100 || code > 999) {
+        PyErr_Format(PyExc_ValueError, "a response's status is 100 to 999, not %ld", code);
+        goto done;
+    }
+    x->preset = TURBO_PRESET_NONE;
+    if (answer_headers(srv, x, headers, cors) < 0 || out_append(x, body.buf, (size_t)body.len) < 0) {
+        goto done;
+    }
+    x->status = (uint16_t)code;
+    x->ops |= TURBO_OP_HEAD | TURBO_OP_END;
+    rc = 0;
+done:
+    PyBuffer_Release(&body);
+    Py_XDECREF(bytes);
+    Py_XDECREF(headers);
+    Py_XDECREF(status);
+    return rc;
+}
+
+int
+answer_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool on_loop)
+{
+    hot_state *st = srv->st;
+    int simple = is_simple_type(st, Py_TYPE(response));
+    if (simple < 0) {
+        return -1;
+    }
+    if (simple) {
+        PyObject *background = PyObject_GetAttr(response, st->s_background); // new
+        if (background == NULL) {
+            return -1;
+        }
+        simple = background == Py_None;
+        Py_DECREF(background);
+    }
+    /* What ServerErrorMiddleware answers goes out past the CORS middleware. */
+    bool cors = !(wants_cors(srv, x) && PyObject_HasAttr(response, st->s_turbo_outermost));
+    if (simple) {
+        return answer_simple_response(srv, x, response, cors);
+    }
+    if (!on_loop) {
+        server_give_back(srv, x, BACK_RESPONSE, Py_NewRef(response));
+        return 1;
+    }
+    hot_proxy *p = (hot_proxy *)proxy_of(srv, x); // new
+    PyObject *coro = NULL, *scope = NULL, *receive = NULL, *send = NULL;
+    if (p != NULL) {
+        if (p->scope == NULL) {
+            p->scope = scope_new(srv, x);
+        }
+        p->cors = cors;
+        scope = Py_XNewRef(p->scope);
+        receive = proxy_bound(p, 0);
+        send = proxy_bound(p, 1);
+        if (scope && receive && send) {
+            coro = PyObject_CallFunctionObjArgs(response, scope, receive, send, NULL); // new
+        }
+    }
+    Py_XDECREF(scope);
+    Py_XDECREF(receive);
+    Py_XDECREF(send);
+    Py_XDECREF(p);
+    if (coro == NULL) {
+        return -1;
+    }
+    task_start(srv, x, JOB_RESPONSE, coro); // stolen
+    return 1;
+}
+
+int
+answer_result(hot_server *srv, turbo_exchange *x, PyObject *result, bool on_loop)
+{
+    hot_state *st = srv->st;
+    hot_plan *plan = x->lane_plan;
+    int rc = -1;
+    PyObject *made = NULL;
+    if (plan->plain && json_is_plain(result, 0)) {
+        made = PyObject_CallOneArg(st->to_json, result); // new
+        if (made != NULL) {
+            rc = answer_bytes(srv, x, made);
+            Py_DECREF(made);
+            return rc;
+        }
+        PyErr_Clear(); // a lone surrogate, say: the exact way gives FastAPI's error
+    }
+    int is_response = PyObject_IsInstance(result, st->response_type);
+    if (is_response < 0) {
+        return -1;
+    }
+    if (is_response || plan->encode == NULL) {
+        if (PyBytes_CheckExact(result)) {
+            return answer_bytes(srv, x, result);
+        }
+        return answer_response(srv, x, result, on_loop);
+    }
+    made = PyObject_CallOneArg(plan->encode, result); // new
+    if (made == NULL) {
+        return -1;
+    }
+    rc = PyBytes_CheckExact(made) ? answer_bytes(srv, x, made) : answer_response(srv, x, made, on_loop);
+    Py_DECREF(made);
+    return rc;
+}
+
+/* SystemExit, KeyboardInterrupt, cancellation: answered 500, told to the log. */
+static void
+answer_base_exception(hot_server *srv, turbo_exchange *x, PyObject *exc, bool on_loop)
+{
+    server_log(srv, 40, exc, "%.*s %.*s: the handler raised %s\n", (int)x->method_name.len, x->req + x->method_name.off,
+               (int)x->raw_path.len, x->req + x->raw_path.off, Py_TYPE(exc)->tp_name);
+    x->ops |= TURBO_OP_CLOSE;
+    answer_text(x, 500, "Internal Server Error", NULL, NULL);
+    if (!PyErr_GivenExceptionMatches(exc, PyExc_SystemExit) &&
+        !PyErr_GivenExceptionMatches(exc, PyExc_KeyboardInterrupt)) {
+        return;
+    }
+    if (on_loop) {
+        server_exit(srv, exc);
+    } else {
+        server_give_back(srv, NULL, BACK_EXIT, Py_NewRef(exc));
+    }
+}
+
+int
+answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop)
+{
+    hot_state *st = srv->st;
+    PyObject *proxy = NULL, *response = NULL;
+    PyObject *exc = hot_take_exception(); // new
+    int rc = 0;
+    answer_reset(x);
+    if (PyErr_GivenExceptionMatches(exc, st->fallback) && (x->lane_state & 0x7f) == 0) {
+        Py_DECREF(exc);
+        if (!on_loop) {
+            server_give_back(srv, x, BACK_APP, NULL);
+        } else {
+            task_run_app(srv, x);
+        }
+        return 1;
+    }
+    if (!PyErr_GivenExceptionMatches(exc, PyExc_Exception)) {
+        answer_base_exception(srv, x, exc, on_loop);
+        goto done;
+    }
+    proxy = proxy_of(srv, x); // new
+    if (proxy != NULL) {
+        response = PyObject_CallMethodObjArgs(srv->errors, st->s_quick, proxy, exc, NULL); // new
+    }
+    if (response == Py_None) {
+        rc = 1;
+        if (!on_loop) {
+            server_give_back(srv, x, BACK_ERROR, Py_NewRef(exc));
+        } else {
+            PyObject *coro = PyObject_CallMethodObjArgs(srv->errors, st->s_handle, proxy, exc, NULL); // new
+            task_start(srv, x, JOB_HANDLE, coro);                                                     // stolen
+        }
+        goto done;
+    }
+    if (response != NULL) {
+        rc = answer_response(srv, x, response, on_loop);
+    }
+    if (response == NULL || rc < 0) {
+        PyObject *second = hot_take_exception(); // new: the error handling itself failed
+        server_log(srv, 40, second, "Exception in ASGI application\n");
+        Py_XDECREF(second);
+        answer_text(x, 500, "Internal Server Error", NULL, NULL);
+        rc = 0;
+    }
+done:
+    Py_XDECREF(response);
+    Py_XDECREF(proxy);
+    Py_DECREF(exc);
+    return rc;
+}

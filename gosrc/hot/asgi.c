@@ -1,0 +1,603 @@
+/* The exchange as Python sees it, and ASGI's receive and send.
+
+   Both callables give an awaitable that ends at once where nothing has to be
+   waited for (Ready), so the common request makes no future. Pending waits for
+   an event of the exchange with a future of the loop. */
+#include "hot.h"
+
+/* ---- Ready: an awaitable with its value ----------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *value;
+} ready_object;
+
+static PyObject *
+ready_new(hot_state *st, PyObject *value /* stolen, may be NULL */)
+{
+    ready_object *r;
+    if (value == NULL) {
+        return NULL;
+    }
+    r = PyObject_New(ready_object, st->ready_type); // new
+    if (r == NULL) {
+        Py_DECREF(value);
+        return NULL;
+    }
+    r->value = value;
+    return (PyObject *)r;
+}
+
+static PySendResult
+ready_send(PyObject *self, PyObject *Py_UNUSED(arg), PyObject **result)
+{
+    ready_object *r = (ready_object *)self;
+    *result = r->value ? r->value : Py_NewRef(Py_None);
+    r->value = NULL;
+    return PYGEN_RETURN;
+}
+
+/* The old iterator protocol's way to return a value. */
+static PyObject *
+stop_iteration(PyObject *value /* stolen */)
+{
+    if (value == Py_None) {
+        PyErr_SetNone(PyExc_StopIteration);
+    } else {
+        PyErr_SetObject(PyExc_StopIteration, value);
+    }
+    Py_DECREF(value);
+    return NULL;
+}
+
+static PyObject *
+ready_next(PyObject *self)
+{
+    PyObject *value;
+    ready_send(self, Py_None, &value);
+    return stop_iteration(value);
+}
+
+static void
+ready_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    Py_XDECREF(((ready_object *)self)->value);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot ready_slots[] = {
+    {Py_tp_dealloc, ready_dealloc},  {Py_am_await, PyObject_SelfIter}, {Py_am_send, ready_send},
+    {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, ready_next},     {0, NULL},
+};
+
+PyType_Spec ready_spec = {
+    .name = "turboapi._hot.Ready",
+    .basicsize = sizeof(ready_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = ready_slots,
+};
+
+/* ---- what receive and send wait for --------------------------------------- */
+
+static PyObject *
+make_message(hot_state *st, PyObject *type)
+{
+    PyObject *m = PyDict_New(); // new
+    if (m != NULL && PyDict_SetItem(m, st->s_type, type) < 0) {
+        Py_CLEAR(m);
+    }
+    return m;
+}
+
+/* The next message for receive. NULL without an exception: wait. */
+static PyObject *
+message_now(hot_proxy *p)
+{
+    hot_state *st = p->srv->st;
+    turbo_exchange *x = p->x;
+    if (x == NULL || p->gone || p->complete) {
+        return make_message(st, st->msg_disconnect);
+    }
+    if (p->body_done) {
+        return NULL;
+    }
+    bool end = x->flags & TURBO_REQ_BODY_END;
+    if (!end && x->body_len == 0) {
+        x->want = 1;
+        x->ops |= TURBO_OP_WANT;
+        server_mark(p->srv, x);
+        return NULL;
+    }
+    PyObject *m = make_message(st, st->msg_request);
+    PyObject *body = m == NULL          ? NULL
+                     : x->body_len == 0 ? Py_NewRef(st->empty_bytes)
+                                        : PyBytes_FromStringAndSize(x->body, (Py_ssize_t)x->body_len); // new
+    if (body == NULL || PyDict_SetItem(m, st->s_body, body) < 0 ||
+        PyDict_SetItem(m, st->s_more_body, end ? Py_False : Py_True) < 0) {
+        Py_CLEAR(m);
+    } else if (end) {
+        p->body_done = true;
+    } else {
+        x->body_len = 0;
+    }
+    Py_XDECREF(body);
+    return m;
+}
+
+static bool
+may_send(hot_proxy *p)
+{
+    return p->x == NULL || p->gone || p->x->unsent <= TURBO_LOW_WATER;
+}
+
+/* ---- Pending: an awaitable that waits for an event ------------------------ */
+
+typedef struct {
+    PyObject_HEAD
+    hot_proxy *p;
+    PyObject *step; /* the future's iterator while waiting */
+    bool for_send;
+} pending_object;
+
+static PyObject *
+pending_new(hot_proxy *p, bool for_send)
+{
+    pending_object *w = PyObject_GC_New(pending_object, p->srv->st->pending_type); // new
+    if (w == NULL) {
+        return NULL;
+    }
+    w->p = (hot_proxy *)Py_NewRef((PyObject *)p);
+    w->step = NULL;
+    w->for_send = for_send;
+    PyObject_GC_Track(w);
+    return (PyObject *)w;
+}
+
+/* Each waiter has a future of its own: cancelling one must not cancel another. */
+static int
+pending_wait(pending_object *w)
+{
+    hot_proxy *p = w->p;
+    PyObject **list = w->for_send ? &p->drain : &p->waiters;
+    PyObject *future = PyObject_CallNoArgs(p->srv->create_future); // new
+    if (future == NULL) {
+        return -1;
+    }
+    if (*list == NULL) {
+        *list = PyList_New(0);
+    }
+    if (*list != NULL && PyList_Append(*list, future) == 0) {
+        w->step = PyObject_CallMethodNoArgs(future, p->srv->st->s___await__); // new
+    }
+    Py_DECREF(future);
+    return w->step == NULL ? -1 : 0;
+}
+
+static PySendResult
+pending_send(PyObject *self, PyObject *arg, PyObject **result)
+{
+    pending_object *w = (pending_object *)self;
+    *result = NULL;
+    for (;;) {
+        if (w->step == NULL) {
+            if (w->for_send && may_send(w->p)) {
+                *result = Py_NewRef(Py_None);
+                return PYGEN_RETURN;
+            }
+            if (!w->for_send && (*result = message_now(w->p)) != NULL) {
+                return PYGEN_RETURN;
+            }
+            if (PyErr_Occurred() || pending_wait(w) < 0) {
+                return PYGEN_ERROR;
+            }
+            arg = Py_None;
+        }
+        PySendResult r = PyIter_Send(w->step, arg, result);
+        if (r == PYGEN_NEXT) {
+            return r;
+        }
+        Py_CLEAR(w->step);
+        if (r == PYGEN_ERROR) {
+            return r;
+        }
+        Py_CLEAR(*result);
+    }
+}
+
+static PyObject *
+pending_next(PyObject *self)
+{
+    PyObject *result;
+    switch (pending_send(self, Py_None, &result)) {
+    case PYGEN_NEXT:
+        return result;
+    case PYGEN_RETURN:
+        return stop_iteration(result);
+    default:
+        return NULL;
+    }
+}
+
+static int
+pending_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    pending_object *w = (pending_object *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(w->p);
+    Py_VISIT(w->step);
+    return 0;
+}
+
+static void
+pending_dealloc(PyObject *self)
+{
+    pending_object *w = (pending_object *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF(w->p);
+    Py_XDECREF(w->step);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot pending_slots[] = {
+    {Py_tp_dealloc, pending_dealloc},
+    {Py_tp_traverse, pending_traverse},
+    {Py_am_await, PyObject_SelfIter},
+    {Py_am_send, pending_send},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, pending_next},
+    {0, NULL},
+};
+
+PyType_Spec pending_spec = {
+    .name = "turboapi._hot.Pending",
+    .basicsize = sizeof(pending_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = pending_slots,
+};
+
+/* Wake all that wait; each looks for itself whether there is something for it. */
+static void
+wake_all(hot_server *srv, PyObject **list)
+{
+    PyObject *futures = *list;
+    *list = NULL;
+    for (Py_ssize_t i = 0; futures != NULL && i < PyList_GET_SIZE(futures); i++) {
+        PyObject *future = PyList_GET_ITEM(futures, i);
+        PyObject *done = PyObject_CallMethodNoArgs(future, srv->st->s_done); // new
+        PyObject *r = done == Py_False ? PyObject_CallMethodOneArg(future, srv->st->s_set_result, Py_None) : NULL;
+        if (done == NULL || (r == NULL && done == Py_False)) {
+            PyErr_WriteUnraisable(future);
+        }
+        Py_XDECREF(done);
+        Py_XDECREF(r);
+    }
+    Py_XDECREF(futures);
+}
+
+/* ---- the proxy ------------------------------------------------------------ */
+
+PyObject *
+proxy_of(hot_server *srv, turbo_exchange *x)
+{
+    if (x->lane_obj != NULL) {
+        return Py_NewRef((PyObject *)x->lane_obj);
+    }
+    hot_proxy *p = (hot_proxy *)srv->st->exchange_type->tp_alloc(srv->st->exchange_type, 0); // new, zeroed
+    if (p == NULL) {
+        return NULL;
+    }
+    p->srv = (hot_server *)Py_NewRef((PyObject *)srv);
+    p->x = x;
+    p->gone = x->flags & TURBO_REQ_GONE;
+    x->lane_obj = Py_NewRef((PyObject *)p);
+    return (PyObject *)p;
+}
+
+void
+proxy_event(hot_server *srv, turbo_exchange *x, int kind)
+{
+    hot_proxy *p = x->lane_obj;
+    if (p == NULL) {
+        return;
+    }
+    Py_INCREF(p);
+    if (kind == TURBO_EV_GONE) {
+        p->gone = true;
+    }
+    if (kind != TURBO_EV_BODY) {
+        wake_all(srv, &p->drain);
+    }
+    if (kind != TURBO_EV_DRAINED) {
+        wake_all(srv, &p->waiters);
+    }
+    Py_DECREF(p);
+}
+
+void
+proxy_close(turbo_exchange *x)
+{
+    hot_proxy *p = x->lane_obj;
+    if (p == NULL) {
+        return;
+    }
+    x->lane_obj = NULL;
+    p->x = NULL;
+    if (p->waiters != NULL || p->drain != NULL) {
+        wake_all(p->srv, &p->waiters);
+        wake_all(p->srv, &p->drain);
+    }
+    Py_DECREF(p);
+}
+
+static hot_proxy *
+open_proxy(PyObject *self)
+{
+    hot_proxy *p = (hot_proxy *)self;
+    if (p->x == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "turboapi: this exchange is over");
+        return NULL;
+    }
+    return p;
+}
+
+static PyObject *
+proxy_scope(PyObject *self, PyObject *Py_UNUSED(noargs))
+{
+    hot_proxy *p = (hot_proxy *)self;
+    if (p->scope == NULL) {
+        if (open_proxy(self) == NULL) {
+            return NULL;
+        }
+        p->scope = scope_new(p->srv, p->x);
+    }
+    return Py_XNewRef(p->scope);
+}
+
+static PyObject *
+proxy_body(PyObject *self, PyObject *Py_UNUSED(noargs))
+{
+    hot_proxy *p = open_proxy(self);
+    return p == NULL ? NULL : PyBytes_FromStringAndSize(p->x->body, (Py_ssize_t)p->x->body_len);
+}
+
+static PyObject *
+proxy_header(PyObject *self, PyObject *name)
+{
+    char *want;
+    Py_ssize_t n;
+    hot_proxy *p = open_proxy(self);
+    if (p == NULL || PyBytes_AsStringAndSize(name, &want, &n) < 0) {
+        return NULL;
+    }
+    turbo_exchange *x = p->x;
+    turbo_field *fields = (turbo_field *)(x->req + x->fields_off);
+    for (uint32_t i = 0; i < x->n_fields; i++) {
+        if (fields[i].name.len == (uint32_t)n && memcmp(x->req + fields[i].name.off, want, (size_t)n) == 0) {
+            return PyBytes_FromStringAndSize(x->req + fields[i].value.off, fields[i].value.len);
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+/* receive() -> awaitable of the next ASGI message. Loop's thread. */
+static PyObject *
+proxy_receive(PyObject *self, PyObject *Py_UNUSED(noargs))
+{
+    hot_proxy *p = (hot_proxy *)self;
+    PyObject *m = message_now(p); // new
+    if (m != NULL) {
+        return ready_new(p->srv->st, m);
+    }
+    return PyErr_Occurred() ? NULL : pending_new(p, false);
+}
+
+static int
+send_start(hot_proxy *p, PyObject *message)
+{
+    hot_state *st = p->srv->st;
+    turbo_exchange *x = p->x;
+    if (p->started) {
+        PyErr_SetString(PyExc_RuntimeError, "ASGI message 'http.response.start' sent, after the response has started.");
+        return -1;
+    }
+    PyObject *status = PyDict_GetItemWithError(message, st->s_status); // borrowed
+    if (status == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetObject(PyExc_KeyError, st->s_status);
+        }
+        return -1;
+    }
+    long code = PyLong_AsLong(status);
+    if (code == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (code < 100 || code > 999) {
+        PyErr_Format(PyExc_ValueError, "a response's status is 100 to 999, not %ld", code);
+        return -1;
+    }
+    PyObject *headers = PyDict_GetItemWithError(message, st->s_headers); // borrowed
+    if (headers == NULL && PyErr_Occurred()) {
+        return -1;
+    }
+    x->fields_len = 0;
+    x->preset = TURBO_PRESET_NONE;
+    if (headers != NULL && answer_headers(p->srv, x, headers, p->cors) < 0) {
+        return -1;
+    }
+    x->status = (uint16_t)code;
+    x->ops |= TURBO_OP_HEAD;
+    p->started = true;
+    server_mark(p->srv, x);
+    return 0;
+}
+
+static int
+send_body(hot_proxy *p, PyObject *message)
+{
+    hot_state *st = p->srv->st;
+    turbo_exchange *x = p->x;
+    int more = 0, rc = 0;
+    PyObject *body = PyDict_GetItemWithError(message, st->s_body); // borrowed
+    PyObject *flag = body == NULL && PyErr_Occurred() ? NULL : PyDict_GetItemWithError(message, st->s_more_body);
+    if (PyErr_Occurred() || (flag != NULL && (more = PyObject_IsTrue(flag)) < 0)) {
+        return -1;
+    }
+    if (body != NULL && PyBytes_CheckExact(body)) {
+        rc = out_append(x, PyBytes_AS_STRING(body), (size_t)PyBytes_GET_SIZE(body));
+    } else if (body != NULL) {
+        Py_buffer view;
+        if (PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0) {
+            return -1;
+        }
+        rc = out_append(x, view.buf, (size_t)view.len);
+        PyBuffer_Release(&view);
+    }
+    if (rc < 0) {
+        return -1;
+    }
+    if (!more) {
+        x->ops |= TURBO_OP_END;
+        p->complete = true;
+        wake_all(p->srv, &p->waiters); // receive gives http.disconnect from here on
+    }
+    server_mark(p->srv, x);
+    return 0;
+}
+
+/* send(message) -> awaitable of None; waits while the client does not read. Loop's thread. */
+static PyObject *
+proxy_send(PyObject *self, PyObject *message)
+{
+    hot_proxy *p = (hot_proxy *)self;
+    hot_state *st = p->srv->st;
+    turbo_exchange *x = p->x;
+    if (!PyDict_Check(message)) {
+        PyErr_Format(PyExc_TypeError, "an ASGI message is a dict, not %.100s", Py_TYPE(message)->tp_name);
+        return NULL;
+    }
+    if (x == NULL || p->gone) {
+        return ready_new(st, Py_NewRef(Py_None));
+    }
+    PyObject *type = PyDict_GetItemWithError(message, st->s_type); // borrowed
+    if (type == NULL || !PyUnicode_Check(type)) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_ValueError, "an ASGI message has a 'type' that is a str");
+        }
+        return NULL;
+    }
+    if (p->complete) {
+        PyErr_Format(PyExc_RuntimeError, "Unexpected ASGI message '%U' sent, after response already completed.", type);
+        return NULL;
+    }
+    if (PyUnicode_Compare(type, st->msg_start) == 0) {
+        if (send_start(p, message) < 0) {
+            return NULL;
+        }
+    } else if (PyUnicode_Compare(type, st->msg_body) == 0 && p->started) {
+        if (send_body(p, message) < 0) {
+            return NULL;
+        }
+    } else {
+        PyErr_Format(PyExc_RuntimeError, "Expected ASGI message '%s', but got '%U'.",
+                     p->started ? "http.response.body" : "http.response.start", type);
+        return NULL;
+    }
+    if (!p->complete && x->unsent + x->out_len > TURBO_HIGH_WATER) {
+        server_flush(p->srv);
+        if (p->x != NULL && p->x->unsent > TURBO_HIGH_WATER) {
+            return pending_new(p, true);
+        }
+    }
+    return ready_new(st, Py_NewRef(Py_None));
+}
+
+static PyMethodDef receive_def = {"receive", proxy_receive, METH_NOARGS, PyDoc_STR("The ASGI receive callable.")};
+static PyMethodDef send_def = {"send", proxy_send, METH_O, PyDoc_STR("The ASGI send callable.")};
+
+PyObject *
+proxy_bound(hot_proxy *p, int which)
+{
+    return PyCFunction_New(which ? &send_def : &receive_def, (PyObject *)p);
+}
+
+static PyMethodDef proxy_methods[] = {
+    {"receive", proxy_receive, METH_NOARGS, PyDoc_STR("receive() -> awaitable of the next ASGI message.")},
+    {"send", proxy_send, METH_O, PyDoc_STR("send(message) -> awaitable of None.")},
+    {"scope", proxy_scope, METH_NOARGS, PyDoc_STR("scope() -> dict: the exchange's ASGI scope, the same each time.")},
+    {"body", proxy_body, METH_NOARGS, PyDoc_STR("body() -> bytes: the buffered body.")},
+    {"header", proxy_header, METH_O, PyDoc_STR("header(name) -> bytes | None: the first field of that name.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *
+proxy_get_gone(PyObject *self, void *Py_UNUSED(closure))
+{
+    hot_proxy *p = (hot_proxy *)self;
+    return PyBool_FromLong(p->x == NULL || p->gone);
+}
+
+static PyObject *
+proxy_get_started(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((hot_proxy *)self)->started);
+}
+
+static PyGetSetDef proxy_getset[] = {
+    {"disconnected", proxy_get_gone, NULL, PyDoc_STR("True once the client left or the exchange is over."), NULL},
+    {"started", proxy_get_started, NULL, PyDoc_STR("True once a response head was sent through send."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static int
+proxy_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    hot_proxy *p = (hot_proxy *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(p->srv);
+    Py_VISIT(p->scope);
+    Py_VISIT(p->waiters);
+    Py_VISIT(p->drain);
+    return 0;
+}
+
+static int
+proxy_clear(PyObject *self)
+{
+    hot_proxy *p = (hot_proxy *)self;
+    Py_CLEAR(p->scope);
+    Py_CLEAR(p->waiters);
+    Py_CLEAR(p->drain);
+    return 0;
+}
+
+static void
+proxy_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    proxy_clear(self);
+    Py_XDECREF(((hot_proxy *)self)->srv);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot proxy_slots[] = {
+    {Py_tp_dealloc, proxy_dealloc},
+    {Py_tp_traverse, proxy_traverse},
+    {Py_tp_clear, proxy_clear},
+    {Py_tp_methods, proxy_methods},
+    {Py_tp_getset, proxy_getset},
+    {Py_tp_doc, (void *)PyDoc_STR("One request and its response.")},
+    {0, NULL},
+};
+
+PyType_Spec exchange_spec = {
+    .name = "turboapi._hot.Exchange",
+    .basicsize = sizeof(hot_proxy),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = proxy_slots,
+};

@@ -1,0 +1,254 @@
+/* The hot path's own declarations. One header for the package: the C files of
+   `hot` are one module, split by idea.
+
+   Threads: "loop" functions run on the thread of the server's asyncio loop,
+   "call" functions on a call thread; both hold the GIL unless said otherwise. */
+#ifndef TURBO_HOT_H
+#define TURBO_HOT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include "../bridge/exchange.h"
+
+/* ---- the module ---------------------------------------------------------- */
+
+/* Interned names and borrowed-for-life objects, one set per interpreter. */
+typedef struct {
+    PyTypeObject *server_type, *plan_type, *exchange_type, *ready_type, *pending_type, *job_type;
+    PyObject *fallback;      /* _hot.Fallback, an exception class */
+    PyObject *to_json;       /* pydantic_core.to_json */
+    PyObject *response_type; /* starlette.responses.Response */
+    PyObject *response_call; /* Response.__call__ */
+    PyObject *simple_types;  /* dict: type -> bool, is Response.__call__ its __call__ */
+    PyObject *json_type;     /* b"application/json" */
+    PyObject *kw_task_eager; /* ("loop", "eager_start") */
+    PyObject *kw_task_plain; /* ("loop",) */
+    /* ASGI */
+    PyObject *empty_bytes, *v_http, *v_https, *v_11, *v_10, *asgi_version, *asgi_spec, *extensions;
+    PyObject *msg_request, *msg_disconnect, *msg_start, *msg_body, *msg_hint;
+    PyObject *methods[16];
+#define HOT_NAMES(X)                                                                                                   \
+    X(type)                                                                                                            \
+    X(asgi) X(http_version) X(server) X(client) X(scheme) X(root_path) X(headers) X(state) X(method) X(path)           \
+        X(raw_path) X(query_string) X(extensions) X(version) X(spec_version) X(body) X(more_body) X(status) X(links)   \
+            X(done) X(result) X(add_done_callback) X(call_soon) X(call_soon_threadsafe) X(create_future) X(set_result) \
+                X(cancel) X(status_code) X(raw_headers) X(background) X(quick) X(handle) X(stages) X(args) X(encode)   \
+                    X(plain) X(media) X(name) X(call) X(lane) X(coroutine) X(source) X(index) X(copy) X(__call__)      \
+                        X(__await__) X(exception) X(cancelled) X(turbo_outermost) X(throw) X(lists) X(dicts) X(attrs)  \
+                            X(default)
+#define HOT_NAME_FIELD(n) PyObject *s_##n;
+    HOT_NAMES(HOT_NAME_FIELD)
+} hot_state;
+
+extern struct PyModuleDef hot_module;
+hot_state *hot_state_of(PyTypeObject *type);
+
+typedef struct hot_server hot_server;
+
+/* ---- plans --------------------------------------------------------------- */
+
+enum { ARG_SLOT, ARG_PROXY, ARG_BODY, ARG_CONST };
+enum { LANE_LOOP, LANE_CALL };
+
+typedef struct {
+    int source;
+    uint32_t index;
+    PyObject *value; /* the default, or the constant */
+} hot_arg;
+
+typedef struct {
+    PyObject *call;
+    int lane;
+    bool coroutine;
+} hot_stage;
+
+#define PLAN_MAX_STAGES 8
+#define PLAN_MAX_ARGS 256
+
+/* Immutable after plan_new, but for `cost`. */
+typedef struct {
+    PyObject_HEAD
+    hot_stage stages[PLAN_MAX_STAGES];
+    int n_stages;
+    hot_arg *args;
+    int n_args;
+    PyObject *kwnames; /* of the trailing arguments, or NULL */
+    PyObject *encode;  /* or NULL */
+    bool plain, preset;
+    int status;
+    PyObject *media, *name;
+    _Atomic double cost; /* seconds a call on the call lane takes, moving average */
+} hot_plan;
+
+#define HOT_TURN_MAX 256 /* exchanges in one turn */
+
+PyObject *plan_new(hot_state *st, PyObject *source);
+/* Call the first stage with x's values. New reference or NULL. */
+PyObject *plan_call(hot_server *srv, hot_plan *plan, turbo_exchange *x);
+
+/* ---- the server ---------------------------------------------------------- */
+
+typedef struct hot_job hot_job;
+typedef struct hot_proxy hot_proxy;
+
+/* Something a call thread gives back to the loop. Payload is a strong reference or NULL. */
+enum { BACK_STAGE, BACK_ERROR, BACK_RESPONSE, BACK_APP, BACK_EXIT };
+typedef struct hot_back {
+    struct hot_back *next;
+    turbo_exchange *x;
+    int kind;
+    PyObject *payload;
+} hot_back;
+
+/* One call thread. Stands on its stack; linked while the thread lives. */
+typedef struct hot_worker {
+    pthread_cond_t wake;
+    struct hot_worker *next_idle, *next;
+    _Atomic uint64_t since; /* ns when the running handler began, 0: none */
+    bool signalled;
+} hot_worker;
+
+/* The call lane. Lock order: `mu` alone; never taken together with the GIL
+   being waited for (a thread that holds `mu` does not ask for the GIL). */
+typedef struct {
+    pthread_mutex_t mu;
+    turbo_exchange *head, *tail; /* waiting calls */
+    _Atomic int queued;
+    turbo_exchange **done; /* answered, not flushed */
+    _Atomic int n_done;
+    int cap_done;
+    hot_worker *idle, *all; /* idle: LIFO, so that surplus threads stay idle and end */
+    _Atomic int n_idle, n_threads, awake, running;
+    int starting; /* threads asked for, not arrived yet */
+    int limit, queue_limit;
+    bool stop;
+    /* the watchdog */
+    pthread_t dog;
+    pthread_cond_t dog_wake;
+    bool dog_runs, dog_parked;
+    _Atomic bool need_thread;
+    /* counters */
+    _Atomic uint64_t calls, wakes, rescues, refused, waited_1ms, waited_2ms, waited_5ms;
+    uint64_t spawned, ended;
+} hot_lane;
+
+typedef struct {
+    PyObject *object; /* list or dict, or the object that has `attr` */
+    PyObject *attr;   /* NULL for lists and dicts */
+    PyObject **seen;  /* identities only; kept alive by `held` */
+    Py_ssize_t n;
+    PyObject *held;
+} hot_watch;
+
+struct hot_server {
+    PyObject_HEAD
+    hot_state *st; /* borrowed; the type keeps the module */
+    int64_t handle;
+    int fd;
+    bool closed, in_turn, eager, flush_due;
+    bool hold_gil_now;
+    uint64_t hold_gil_until;
+    PyObject *loop, *app, *app_state, *root_path, *errors, *task_type, *spawn, *on_change, *on_exit, *log, *cors;
+    PyObject *call_soon, *create_future, *flush_method;
+    PyObject *base_context; /* what every sync call copies */
+    uint32_t version;
+    hot_plan **plans;
+    Py_ssize_t n_plans;
+    hot_watch *watches;
+    Py_ssize_t n_watches;
+    turbo_event *events;
+    int ev_at, ev_n;
+    turbo_exchange **dirty;
+    int n_dirty, cap_dirty;
+    hot_job *jobs; /* running tasks */
+    _Atomic int64_t in_flight;
+    uint64_t turns, requests, fallbacks;
+    /* given back by call threads; its own lock, never held together with lane.mu */
+    pthread_mutex_t back_mu;
+    hot_back *back_head, *back_tail;
+    _Atomic int n_back;
+    hot_lane lane;
+};
+
+uint64_t hot_now(void); /* monotonic ns */
+
+/* server.c */
+void server_mark(hot_server *srv, turbo_exchange *x);     /* loop: x->ops wait for a flush */
+void server_flush(hot_server *srv);                       /* loop: hand all marked exchanges to Go */
+int server_flush_soon(hot_server *srv);                   /* loop, outside a turn: flush in the next iteration */
+void server_release(hot_server *srv, turbo_exchange *x);  /* any lane: forget x's objects and set RELEASE */
+void server_log(hot_server *srv, int level, PyObject *exc, const char *format, ...);
+PyObject *hot_take_exception(void); /* the raised exception, normalised; new reference or NULL */
+void server_give_back(hot_server *srv, turbo_exchange *x, int kind, PyObject *payload /* stolen */);
+void server_exit(hot_server *srv, PyObject *exc); /* loop: SystemExit or KeyboardInterrupt from a handler */
+
+/* turn.c */
+PyObject *server_turn(hot_server *srv, PyObject *noargs);
+
+/* watch.c */
+int watch_set(hot_server *srv, PyObject *watch);
+void watch_clear(hot_server *srv);
+int watch_changed(hot_server *srv); /* 1 yes, 0 no, -1 error */
+
+/* task.c: the loop lane */
+enum { JOB_STAGE, JOB_APP, JOB_RESPONSE, JOB_HANDLE };
+int task_start(hot_server *srv, turbo_exchange *x, int kind, PyObject *coro /* stolen */);
+void task_run_stage(hot_server *srv, turbo_exchange *x, PyObject *arg /* stolen, NULL for the first stage */);
+void task_run_app(hot_server *srv, turbo_exchange *x);
+void task_cancel_all(hot_server *srv);
+extern PyType_Spec job_spec;
+
+/* lane.c: the call lane */
+int lane_init(hot_lane *lane, int limit, int queue_limit);
+void lane_push(hot_server *srv, turbo_exchange *first, turbo_exchange *last, int n);
+PyObject *lane_main(hot_server *srv, PyObject *noargs);
+void lane_stop(hot_server *srv);
+void lane_refuse_all(hot_server *srv);
+void lane_spawn_if_needed(hot_server *srv); /* loop */
+void lane_free(hot_lane *lane);
+
+/* answer.c */
+/* Turn the last stage's result into x's response. Any lane. Steals nothing.
+   0: x->ops hold the whole answer. 1: given to the loop (call thread only) or
+   to a task. -1: exception set, x has no answer yet. */
+int answer_result(hot_server *srv, turbo_exchange *x, PyObject *result, bool on_loop);
+int answer_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool on_loop);
+/* Answer the raised exception. Same result, never -1. */
+int answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop);
+void answer_text(turbo_exchange *x, int status, const char *text, const char *extra_name, const char *extra_value);
+int answer_headers(hot_server *srv, turbo_exchange *x, PyObject *headers, bool cors);
+int out_append(turbo_exchange *x, const char *p, size_t n);
+int fields_append(turbo_exchange *x, const char *name, size_t nlen, const char *value, size_t vlen);
+
+/* json.c */
+int json_is_plain(PyObject *o, int depth);
+
+/* scope.c */
+PyObject *scope_new(hot_server *srv, turbo_exchange *x);
+PyObject *scope_headers(turbo_exchange *x);
+
+/* asgi.c: the proxy, receive and send */
+struct hot_proxy {
+    PyObject_HEAD
+    hot_server *srv;
+    turbo_exchange *x; /* NULL once the exchange is over */
+    PyObject *scope; /* made on first use */
+    PyObject *waiters; /* list of futures, or NULL */
+    PyObject *drain; /* the same for send */
+    bool started, complete, gone, body_done;
+    bool cors; /* a compiled route's own response: the CORS step is ours */
+};
+/* The proxy of x, made on first use. New reference or NULL. */
+PyObject *proxy_of(hot_server *srv, turbo_exchange *x);
+void proxy_event(hot_server *srv, turbo_exchange *x, int kind);
+void proxy_close(turbo_exchange *x);
+PyObject *proxy_bound(hot_proxy *p, int which); /* 0: receive, 1: send */
+extern PyType_Spec exchange_spec, ready_spec, pending_spec, plan_spec, server_spec;
+
+/* Go: turboPing, turboTurn, turboFlush, turboWake */
+#include "_cgo_export.h"
+
+#endif

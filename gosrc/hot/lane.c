@@ -1,0 +1,568 @@
+/* The call lane: `def` code on real Python threads.
+
+     loop: push a batch, wake a thread if none is awake
+     call thread, GIL held: claim one call, run it, put the answer on `done`
+     call thread, GIL released: flush `done` (its own answers and others')
+     watchdog, never the GIL: when every awake thread is inside a handler for
+       longer than STUCK_NS, flush what is done and bring in one more thread
+
+   Calls are claimed singly, so one that blocks delays nobody behind it. Answers
+   of short calls are flushed in batches, under one release of the GIL; since
+   `done` is shared, a thread that blocks does not keep finished answers. A
+   route known to be slow wakes the next thread before it runs.
+
+   Threads are made by Python (a callback, so that they are threading.Threads)
+   and idle ones are a stack: the surplus stays at the bottom and ends. */
+#include "hot.h"
+
+#include <errno.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BATCH 16                 /* answers flushed together at most; the GIL is held for as long */
+#define SLOW_S 0.0002            /* a route is slow from here on: woken ahead of, and flushed after, each call */
+#define STUCK_NS 400000u         /* inside a handler for longer: do not count on this thread */
+#define DOG_US 200               /* the watchdog's step while there is work */
+#define DOG_LINGER 250           /* steps without work until it parks */
+#define IDLE_S 10                /* an idle thread ends after this long */
+#define KEEP_THREADS 2           /* but not these */
+#define SPAWN_AT_ONCE 8
+
+int
+lane_init(hot_lane *lane, int limit, int queue_limit)
+{
+    pthread_condattr_t attr;
+    lane->limit = limit;
+    lane->queue_limit = queue_limit;
+    if (pthread_mutex_init(&lane->mu, NULL) != 0 || pthread_condattr_init(&attr) != 0 ||
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) != 0 || pthread_cond_init(&lane->dog_wake, &attr) != 0) {
+        return -1;
+    }
+    pthread_condattr_destroy(&attr);
+    return 0;
+}
+
+static void
+deadline_in(struct timespec *t, long seconds)
+{
+    clock_gettime(CLOCK_MONOTONIC, t);
+    t->tv_sec += seconds;
+}
+
+/* Wake the most recently idle thread. mu held. Returns whether there was one. */
+static bool
+wake_one(hot_lane *lane)
+{
+    hot_worker *w = lane->idle;
+    if (w == NULL) {
+        return false;
+    }
+    lane->idle = w->next_idle;
+    atomic_fetch_sub(&lane->n_idle, 1);
+    atomic_fetch_add(&lane->awake, 1);
+    atomic_fetch_add(&lane->wakes, 1);
+    w->signalled = true;
+    pthread_cond_signal(&w->wake);
+    return true;
+}
+
+/* Give all finished answers to Go. Any thread, without the GIL or with it. */
+static int
+flush_done(hot_server *srv)
+{
+    hot_lane *lane = &srv->lane;
+    turbo_exchange *batch[128];
+    int total = 0;
+    while (atomic_load(&lane->n_done) > 0) {
+        pthread_mutex_lock(&lane->mu);
+        int n = atomic_load(&lane->n_done);
+        int take = n > 128 ? 128 : n;
+        memcpy(batch, lane->done, (size_t)take * sizeof *batch);
+        memmove(lane->done, lane->done + take, (size_t)(n - take) * sizeof *batch);
+        atomic_store(&lane->n_done, n - take);
+        pthread_mutex_unlock(&lane->mu);
+        if (take > 0) {
+            turboFlush(srv->handle, batch, take);
+            total += take;
+        }
+    }
+    return total;
+}
+
+static void
+done_push(hot_lane *lane, turbo_exchange *x)
+{
+    pthread_mutex_lock(&lane->mu);
+    int n = atomic_load(&lane->n_done);
+    if (n == lane->cap_done) {
+        int cap = n ? n * 2 : 256;
+        turbo_exchange **done = realloc(lane->done, (size_t)cap * sizeof *done);
+        if (done == NULL) {
+            Py_FatalError("turboapi: out of memory for the list of answers");
+        }
+        lane->done = done;
+        lane->cap_done = cap;
+    }
+    lane->done[n] = x;
+    atomic_store(&lane->n_done, n + 1);
+    pthread_mutex_unlock(&lane->mu);
+}
+
+/* ---- the watchdog --------------------------------------------------------- */
+
+/* How many threads run a handler, and how many of them for too long. */
+static void
+count_stuck(hot_lane *lane, int *running, int *stuck)
+{
+    uint64_t now = hot_now();
+    *running = *stuck = 0;
+    for (hot_worker *w = lane->all; w != NULL; w = w->next) {
+        uint64_t since = atomic_load_explicit(&w->since, memory_order_relaxed);
+        if (since != 0) {
+            ++*running;
+            *stuck += now > since && now - since > STUCK_NS;
+        }
+    }
+}
+
+static void *
+watchdog(void *arg)
+{
+    hot_server *srv = arg;
+    hot_lane *lane = &srv->lane;
+    int quiet = 0;
+    prctl(PR_SET_NAME, "turbo-watchdog");
+    prctl(PR_SET_TIMERSLACK, 1000);
+    pthread_mutex_lock(&lane->mu);
+    while (!lane->stop) {
+        bool work = atomic_load(&lane->queued) > 0 || atomic_load(&lane->n_done) > 0;
+        quiet = work ? 0 : quiet + 1;
+        if (quiet > DOG_LINGER) {
+            lane->dog_parked = true;
+            pthread_cond_wait(&lane->dog_wake, &lane->mu);
+            lane->dog_parked = false;
+            quiet = 0;
+            continue;
+        }
+        bool flush = false, ask = false;
+        if (work) {
+            int running, stuck;
+            count_stuck(lane, &running, &stuck);
+            flush = atomic_load(&lane->n_done) > 0 && stuck > 0;
+            if (atomic_load(&lane->queued) > 0 && running == stuck && atomic_load(&lane->awake) <= stuck) {
+                ask = !wake_one(lane) && atomic_load(&lane->n_threads) + lane->starting < lane->limit;
+            }
+        }
+        pthread_mutex_unlock(&lane->mu);
+        if (flush && flush_done(srv) > 0) {
+            atomic_fetch_add(&lane->rescues, 1);
+        }
+        if (ask && !atomic_exchange(&lane->need_thread, true)) {
+            turboWake(srv->handle);
+        }
+        usleep(DOG_US);
+        pthread_mutex_lock(&lane->mu);
+    }
+    pthread_mutex_unlock(&lane->mu);
+    return NULL;
+}
+
+/* ---- the loop's side ------------------------------------------------------ */
+
+/* No thread is to be had and the queue is full: 503, soon again. */
+static void
+refuse(hot_server *srv, turbo_exchange *x)
+{
+    atomic_fetch_add(&srv->lane.refused, 1);
+    answer_text(x, 503, "Service Unavailable", "retry-after", "1");
+    server_release(srv, x);
+    server_mark(srv, x);
+}
+
+/* Append the chain first..last of n calls. Loop's thread, GIL held. */
+void
+lane_push(hot_server *srv, turbo_exchange *first, turbo_exchange *last, int n)
+{
+    hot_lane *lane = &srv->lane;
+    turbo_exchange *over = NULL;
+    bool start_dog = false;
+    pthread_mutex_lock(&lane->mu);
+    int room = lane->queue_limit - atomic_load(&lane->queued);
+    if (lane->stop || n > room) {
+        turbo_exchange *cut = NULL;
+        over = first;
+        n = lane->stop || room < 0 ? 0 : room;
+        for (int i = 0; i < n; i++) {
+            cut = over;
+            over = over->lane_next;
+        }
+        if ((last = cut) != NULL) {
+            cut->lane_next = NULL;
+        }
+    }
+    if (n > 0) {
+        *(lane->head == NULL ? &lane->head : &lane->tail->lane_next) = first;
+        lane->tail = last;
+        atomic_fetch_add(&lane->queued, n);
+        if (atomic_load(&lane->awake) == 0) {
+            wake_one(lane);
+        }
+        if (lane->dog_parked) {
+            pthread_cond_signal(&lane->dog_wake);
+        }
+        start_dog = !lane->dog_runs;
+        lane->dog_runs = true;
+    }
+    pthread_mutex_unlock(&lane->mu);
+    if (start_dog && pthread_create(&lane->dog, NULL, watchdog, srv) != 0) {
+        lane->dog_runs = false; // tried again with the next push
+    }
+    while (over != NULL) {
+        turbo_exchange *next = over->lane_next;
+        over->lane_next = NULL;
+        refuse(srv, over);
+        over = next;
+    }
+}
+
+/* Have Python start a thread. GIL held, any thread. */
+static void
+spawn(hot_server *srv)
+{
+    hot_lane *lane = &srv->lane;
+    PyObject *r = PyObject_CallNoArgs(srv->spawn); // new
+    if (r == NULL) {
+        server_log(srv, 40, NULL, "no call thread could be started");
+        PyErr_WriteUnraisable(srv->spawn);
+        pthread_mutex_lock(&lane->mu);
+        lane->starting--;
+        pthread_mutex_unlock(&lane->mu);
+    }
+    Py_XDECREF(r);
+}
+
+/* Reserve room for up to n more threads. Returns how many may be started. */
+static int
+reserve(hot_lane *lane, int n)
+{
+    pthread_mutex_lock(&lane->mu);
+    int room = lane->limit - atomic_load(&lane->n_threads) - lane->starting;
+    n = lane->stop ? 0 : n < room ? n : room;
+    n = n < 0 ? 0 : n;
+    lane->starting += n;
+    pthread_mutex_unlock(&lane->mu);
+    return n;
+}
+
+void
+lane_spawn_if_needed(hot_server *srv)
+{
+    hot_lane *lane = &srv->lane;
+    int queued = atomic_load(&lane->queued), want = 0;
+    if (queued == 0) {
+        return;
+    }
+    if (atomic_exchange(&lane->need_thread, false)) {
+        want = queued < SPAWN_AT_ONCE ? queued : SPAWN_AT_ONCE;
+    } else if (atomic_load(&lane->n_threads) + lane->starting == 0) {
+        want = KEEP_THREADS;
+    }
+    for (want = reserve(lane, want); want > 0; want--) {
+        spawn(srv);
+    }
+}
+
+/* ---- the thread's side ---------------------------------------------------- */
+
+static void
+count_wait(hot_lane *lane, uint64_t waited)
+{
+    atomic_fetch_add_explicit(&lane->calls, 1, memory_order_relaxed);
+    if (waited > 1000000u) {
+        atomic_fetch_add(&lane->waited_1ms, 1);
+        atomic_fetch_add(&lane->waited_2ms, waited > 2000000u);
+        atomic_fetch_add(&lane->waited_5ms, waited > 5000000u);
+    }
+}
+
+/* Call one stage in its own copy of the context (as FastAPI's thread pool does). New reference or NULL. */
+static PyObject *
+call_stage(hot_server *srv, hot_plan *plan, turbo_exchange *x, int stage)
+{
+    PyObject *result;
+    PyObject *context = PyContext_Copy(srv->base_context); // new
+    if (context == NULL || PyContext_Enter(context) < 0) {
+        Py_XDECREF(context);
+        return NULL;
+    }
+    if (stage == 0) {
+        result = plan_call(srv, plan, x);
+    } else {
+        PyObject *arg = x->lane_arg; // strong
+        x->lane_arg = NULL;
+        result = PyObject_CallOneArg(plan->stages[stage].call, arg);
+        Py_DECREF(arg);
+    }
+    if (PyContext_Exit(context) < 0) {
+        Py_CLEAR(result);
+    }
+    Py_DECREF(context);
+    return result;
+}
+
+/* Run one call up to the end of its stages on this lane. Returns true when x is
+   answered and released, false when the loop has it now. GIL held. */
+static bool
+run_call(hot_server *srv, hot_worker *w, turbo_exchange *x, uint64_t *spent)
+{
+    hot_plan *plan = x->lane_plan;
+    uint64_t start = hot_now(), end;
+    PyObject *result;
+    int stage = x->lane_state & 0x7f, rc;
+    if (stage == 0) {
+        count_wait(&srv->lane, start - x->t_read);
+    }
+    atomic_store_explicit(&w->since, start, memory_order_relaxed);
+    for (;;) {
+        result = call_stage(srv, plan, x, stage);
+        if (result == NULL || stage + 1 == plan->n_stages || plan->stages[stage + 1].lane != LANE_CALL) {
+            break;
+        }
+        x->lane_state = (uint8_t)++stage;
+        x->lane_arg = result;
+    }
+    if (result != NULL && stage + 1 < plan->n_stages) {
+        x->lane_state = (uint8_t)(stage + 1);
+        rc = 1;
+        server_give_back(srv, x, BACK_STAGE, result); // stolen
+    } else {
+        rc = result == NULL ? -1 : answer_result(srv, x, result, false);
+        Py_XDECREF(result);
+        if (rc < 0) {
+            rc = answer_exception(srv, x, false);
+        }
+    }
+    end = hot_now();
+    atomic_store_explicit(&w->since, 0, memory_order_relaxed);
+    *spent = end - start;
+    double cost = atomic_load_explicit(&plan->cost, memory_order_relaxed);
+    atomic_store_explicit(&plan->cost, cost * 0.95 + (double)(end - start) * 5e-11, memory_order_relaxed);
+    if (rc == 0) {
+        server_release(srv, x);
+    }
+    return rc == 0;
+}
+
+static void
+lock_without_gil(hot_lane *lane)
+{
+    if (pthread_mutex_trylock(&lane->mu) != 0) {
+        PyThreadState *ts = PyEval_SaveThread();
+        pthread_mutex_lock(&lane->mu);
+        pthread_mutex_unlock(&lane->mu);
+        PyEval_RestoreThread(ts);
+        pthread_mutex_lock(&lane->mu);
+    }
+}
+
+/* The next call, or NULL. *spare: this thread should see to it that another one
+   is ready, because the call it got is slow. GIL held. */
+static turbo_exchange *
+claim(hot_lane *lane, bool *spare)
+{
+    turbo_exchange *x;
+    lock_without_gil(lane);
+    x = lane->head;
+    *spare = false;
+    if (x != NULL) {
+        lane->head = x->lane_next;
+        if (lane->head == NULL) {
+            lane->tail = NULL;
+        }
+        x->lane_next = NULL;
+        int left = atomic_fetch_sub(&lane->queued, 1) - 1;
+        if (((hot_plan *)x->lane_plan)->cost > SLOW_S) {
+            bool woke = left > 0 && wake_one(lane);
+            *spare = atomic_load(&lane->n_idle) == 0 && !woke && lane->starting == 0;
+        }
+    }
+    pthread_mutex_unlock(&lane->mu);
+    return x;
+}
+
+/* Wait for work. No GIL. Returns false when the thread is to end. */
+static bool
+wait_for_work(hot_lane *lane, hot_worker *w)
+{
+    bool stay = true;
+    struct timespec until;
+    pthread_mutex_lock(&lane->mu);
+    if (atomic_load(&lane->queued) == 0 && !lane->stop) {
+        w->signalled = false;
+        w->next_idle = lane->idle;
+        lane->idle = w;
+        atomic_fetch_add(&lane->n_idle, 1);
+        atomic_fetch_sub(&lane->awake, 1);
+        deadline_in(&until, IDLE_S);
+        while (!w->signalled && !lane->stop) {
+            if (pthread_cond_timedwait(&w->wake, &lane->mu, &until) == ETIMEDOUT && !w->signalled) {
+                if (atomic_load(&lane->n_threads) > KEEP_THREADS || atomic_load(&lane->n_threads) > lane->limit) {
+                    stay = false;
+                    break;
+                }
+                deadline_in(&until, IDLE_S);
+            }
+        }
+        if (!w->signalled) { // still on the idle stack
+            hot_worker **at = &lane->idle;
+            while (*at != w) {
+                at = &(*at)->next_idle;
+            }
+            *at = w->next_idle;
+            atomic_fetch_sub(&lane->n_idle, 1);
+            atomic_fetch_add(&lane->awake, 1);
+        }
+    }
+    stay = stay && !(lane->stop && lane->head == NULL);
+    pthread_mutex_unlock(&lane->mu);
+    return stay;
+}
+
+static hot_worker *
+worker_join(hot_lane *lane)
+{
+    /* On the heap: at the interpreter's end a thread may vanish, but not this record. */
+    hot_worker *w = calloc(1, sizeof *w);
+    pthread_condattr_t attr;
+    if (w == NULL) {
+        return NULL;
+    }
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_lock(&lane->mu);
+    lane->starting -= lane->starting > 0;
+    lane->spawned++;
+    w->next = lane->all;
+    lane->all = w;
+    atomic_fetch_add(&lane->n_threads, 1);
+    atomic_fetch_add(&lane->awake, 1);
+    pthread_mutex_unlock(&lane->mu);
+    return w;
+}
+
+static void
+worker_leave(hot_lane *lane, hot_worker *w)
+{
+    pthread_mutex_lock(&lane->mu);
+    hot_worker **at = &lane->all;
+    while (*at != w) {
+        at = &(*at)->next;
+    }
+    *at = w->next;
+    atomic_fetch_sub(&lane->n_threads, 1);
+    atomic_fetch_sub(&lane->awake, 1);
+    lane->ended++;
+    /* A call may have come after this thread's last look, when it counted as awake. */
+    if (atomic_load(&lane->queued) > 0) {
+        wake_one(lane);
+    }
+    pthread_mutex_unlock(&lane->mu);
+    pthread_cond_destroy(&w->wake);
+    free(w);
+}
+
+/* lane_main() -> None: be a call thread. */
+PyObject *
+lane_main(hot_server *srv, PyObject *Py_UNUSED(noargs))
+{
+    hot_lane *lane = &srv->lane;
+    hot_worker *w = worker_join(lane);
+    int mine = 0;
+    bool stay = true;
+    if (w == NULL) {
+        return PyErr_NoMemory();
+    }
+    while (stay) {
+        bool spare;
+        uint64_t spent;
+        turbo_exchange *x = claim(lane, &spare);
+        bool slow = x != NULL && ((hot_plan *)x->lane_plan)->cost > SLOW_S;
+        if (x == NULL || mine >= BATCH || (slow && mine > 0)) {
+            PyThreadState *ts = PyEval_SaveThread();
+            flush_done(srv);
+            mine = 0;
+            if (x == NULL) {
+                stay = wait_for_work(lane, w);
+            }
+            PyEval_RestoreThread(ts);
+            if (x == NULL) {
+                continue;
+            }
+        }
+        if (spare && reserve(lane, 1) > 0) {
+            spawn(srv);
+        }
+        if (run_call(srv, w, x, &spent)) {
+            done_push(lane, x);
+            mine++;
+        }
+        if (spent > (uint64_t)(SLOW_S * 1e9) && mine > 0) {
+            PyThreadState *ts = PyEval_SaveThread();
+            flush_done(srv);
+            mine = 0;
+            PyEval_RestoreThread(ts);
+        }
+    }
+    worker_leave(lane, w);
+    Py_RETURN_NONE;
+}
+
+/* Answer the calls that wait with 503. Loop's thread. */
+void
+lane_refuse_all(hot_server *srv)
+{
+    hot_lane *lane = &srv->lane;
+    pthread_mutex_lock(&lane->mu);
+    turbo_exchange *x = lane->head;
+    lane->head = lane->tail = NULL;
+    atomic_store(&lane->queued, 0);
+    pthread_mutex_unlock(&lane->mu);
+    while (x != NULL) {
+        turbo_exchange *next = x->lane_next;
+        x->lane_next = NULL;
+        refuse(srv, x);
+        x = next;
+    }
+}
+
+/* Let the threads end. Waiting calls are still run; new ones are refused. The
+   watchdog is joined without the GIL, so that it is not inside Go afterwards. */
+void
+lane_stop(hot_server *srv)
+{
+    hot_lane *lane = &srv->lane;
+    pthread_mutex_lock(&lane->mu);
+    bool join = lane->dog_runs && !lane->stop;
+    lane->stop = true;
+    while (wake_one(lane)) {
+    }
+    pthread_cond_signal(&lane->dog_wake);
+    pthread_mutex_unlock(&lane->mu);
+    if (join) {
+        PyThreadState *ts = PyEval_SaveThread();
+        pthread_join(lane->dog, NULL);
+        PyEval_RestoreThread(ts);
+    }
+}
+
+/* No thread is inside lane_main any more: each holds a reference to the server. */
+void
+lane_free(hot_lane *lane)
+{
+    pthread_mutex_destroy(&lane->mu);
+    pthread_cond_destroy(&lane->dog_wake);
+    free(lane->done);
+}

@@ -1,0 +1,120 @@
+/* The ASGI HTTP scope of an exchange (ASGI 3, HTTP spec version 2.3), with the
+   keys, types and order of keys that uvicorn gives. */
+#include "hot.h"
+
+static int
+put(PyObject *dict, PyObject *key, PyObject *value /* stolen, may be NULL */)
+{
+    if (value == NULL) {
+        return -1;
+    }
+    int rc = PyDict_SetItem(dict, key, value);
+    Py_DECREF(value);
+    return rc;
+}
+
+static PyObject *
+span_bytes(turbo_exchange *x, turbo_span s)
+{
+    return PyBytes_FromStringAndSize(x->req + s.off, s.len);
+}
+
+/* list[tuple[bytes, bytes]], names in lower case, in the order received. */
+PyObject *
+scope_headers(turbo_exchange *x)
+{
+    turbo_field *fields = (turbo_field *)(x->req + x->fields_off);
+    PyObject *list = PyList_New(x->n_fields); // new
+    for (uint32_t i = 0; list != NULL && i < x->n_fields; i++) {
+        PyObject *name = span_bytes(x, fields[i].name);
+        PyObject *value = name == NULL ? NULL : span_bytes(x, fields[i].value);
+        PyObject *pair = value == NULL ? NULL : PyTuple_New(2);
+        if (pair == NULL) {
+            Py_XDECREF(name);
+            Py_XDECREF(value);
+            Py_CLEAR(list);
+            break;
+        }
+        PyTuple_SET_ITEM(pair, 0, name);  // stolen
+        PyTuple_SET_ITEM(pair, 1, value); // stolen
+        PyList_SET_ITEM(list, i, pair);   // stolen
+    }
+    return list;
+}
+
+static PyObject *
+address(const char *host, PyObject *port /* stolen */)
+{
+    PyObject *pair = NULL;
+    PyObject *text = PyUnicode_FromString(host); // new
+    if (text != NULL && port != NULL) {
+        pair = PyTuple_Pack(2, text, port);
+    }
+    Py_XDECREF(text);
+    Py_XDECREF(port);
+    return pair;
+}
+
+static PyObject *
+method_text(hot_state *st, turbo_exchange *x)
+{
+    if (x->method < Py_ARRAY_LENGTH(st->methods) && st->methods[x->method] != NULL) {
+        return Py_NewRef(st->methods[x->method]);
+    }
+    return PyUnicode_DecodeASCII(x->req + x->method_name.off, x->method_name.len, "replace");
+}
+
+/* root_path + text, as uvicorn joins them. Steals text. */
+static PyObject *
+with_root(PyObject *root, PyObject *text)
+{
+    if (text == NULL || PyUnicode_GET_LENGTH(root) == 0) {
+        return text;
+    }
+    PyObject *joined;
+    if (PyUnicode_Check(text)) {
+        joined = PyUnicode_Concat(root, text);
+        Py_DECREF(text);
+    } else {
+        joined = PyUnicode_AsUTF8String(root);
+        PyBytes_ConcatAndDel(&joined, text);
+    }
+    return joined;
+}
+
+/* A new scope dict. GIL held. New reference, or NULL with an exception set. */
+PyObject *
+scope_new(hot_server *srv, turbo_exchange *x)
+{
+    hot_state *st = srv->st;
+    PyObject *asgi = NULL, *server, *client;
+    PyObject *scope = PyDict_New(); // new
+    if (scope == NULL || (asgi = PyDict_New()) == NULL) {
+        goto fail;
+    }
+    if (PyDict_SetItem(asgi, st->s_version, st->asgi_version) < 0 ||
+        PyDict_SetItem(asgi, st->s_spec_version, st->asgi_spec) < 0) {
+        Py_DECREF(asgi);
+        goto fail;
+    }
+    server = address(x->server_host, x->flags & TURBO_REQ_UNIX ? Py_NewRef(Py_None) : PyLong_FromLong(x->server_port));
+    client = x->flags & TURBO_REQ_UNIX ? Py_NewRef(Py_None) : address(x->client_host, PyLong_FromLong(x->client_port));
+    if (PyDict_SetItem(scope, st->s_type, st->v_http) < 0 || put(scope, st->s_asgi, asgi) < 0 ||
+        PyDict_SetItem(scope, st->s_http_version, x->minor ? st->v_11 : st->v_10) < 0 ||
+        put(scope, st->s_server, server) < 0 || put(scope, st->s_client, client) < 0 ||
+        PyDict_SetItem(scope, st->s_scheme, x->flags & TURBO_REQ_TLS ? st->v_https : st->v_http) < 0 ||
+        put(scope, st->s_method, method_text(st, x)) < 0 ||
+        PyDict_SetItem(scope, st->s_root_path, srv->root_path) < 0 ||
+        put(scope, st->s_path,
+            with_root(srv->root_path, PyUnicode_DecodeUTF8(x->req + x->path.off, x->path.len, "replace"))) < 0 ||
+        put(scope, st->s_raw_path, with_root(srv->root_path, span_bytes(x, x->raw_path))) < 0 ||
+        put(scope, st->s_query_string, span_bytes(x, x->query)) < 0 ||
+        put(scope, st->s_headers, scope_headers(x)) < 0 || put(scope, st->s_state, PyDict_Copy(srv->app_state)) < 0 ||
+        put(scope, st->s_extensions, PyDict_Copy(st->extensions)) < 0) {
+        goto fail;
+    }
+    return scope;
+fail:
+    Py_XDECREF(scope);
+    return NULL;
+}

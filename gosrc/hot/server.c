@@ -1,0 +1,435 @@
+/* The server object: what one turn, its lanes and its plans share. */
+#include "hot.h"
+
+#include <time.h>
+
+uint64_t
+hot_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* The raised exception with its traceback attached, and the error indicator
+   cleared. New reference; NULL if none is raised. GIL held. */
+PyObject *
+hot_take_exception(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *tb;
+    PyErr_Fetch(&type, &value, &tb);
+    if (type == NULL) {
+        return NULL;
+    }
+    PyErr_NormalizeException(&type, &value, &tb);
+    if (tb != NULL) {
+        PyException_SetTraceback(value, tb);
+        Py_DECREF(tb);
+    }
+    Py_DECREF(type);
+    return value;
+#endif
+}
+
+/* Tell the application's log. Keeps a raised exception raised. GIL held. */
+void
+server_log(hot_server *srv, int level, PyObject *exc, const char *format, ...)
+{
+    PyObject *raised = hot_take_exception();
+    va_list args;
+    va_start(args, format);
+    PyObject *text = PyUnicode_FromFormatV(format, args); // new
+    va_end(args);
+    PyObject *r = text == NULL ? NULL : PyObject_CallFunction(srv->log, "iOO", level, text, exc ? exc : Py_None);
+    if (r == NULL) {
+        PyErr_WriteUnraisable(srv->log);
+    }
+    Py_XDECREF(r);
+    Py_XDECREF(text);
+    if (raised != NULL) {
+#if PY_VERSION_HEX >= 0x030C0000
+        PyErr_SetRaisedException(raised); // stolen
+#else
+        PyErr_Restore(Py_NewRef(Py_TYPE(raised)), raised, PyException_GetTraceback(raised));
+#endif
+    }
+}
+
+#define MARKED 0x80
+
+void
+server_mark(hot_server *srv, turbo_exchange *x)
+{
+    if (x->lane_state & MARKED) {
+        return;
+    }
+    if (srv->n_dirty == srv->cap_dirty) {
+        int cap = srv->cap_dirty ? srv->cap_dirty * 2 : 256;
+        turbo_exchange **dirty = realloc(srv->dirty, (size_t)cap * sizeof *dirty);
+        if (dirty == NULL) {
+            Py_FatalError("turboapi: out of memory for the list of answers");
+        }
+        srv->dirty = dirty;
+        srv->cap_dirty = cap;
+    }
+    x->lane_state |= MARKED;
+    srv->dirty[srv->n_dirty++] = x;
+    if (!srv->in_turn && server_flush_soon(srv) < 0) {
+        PyErr_WriteUnraisable((PyObject *)srv);
+    }
+}
+
+/* Hand all marked exchanges to Go. Loop's thread, GIL held; given up meanwhile. */
+void
+server_flush(hot_server *srv)
+{
+    int n = srv->n_dirty;
+    if (n == 0) {
+        return;
+    }
+    srv->n_dirty = 0;
+    for (int i = 0; i < n; i++) {
+        srv->dirty[i]->lane_state &= (uint8_t)~MARKED;
+    }
+    if (srv->hold_gil_now) {
+        turboFlush(srv->handle, srv->dirty, n);
+        return;
+    }
+    PyThreadState *ts = PyEval_SaveThread();
+    turboFlush(srv->handle, srv->dirty, n);
+    PyEval_RestoreThread(ts);
+}
+
+int
+server_flush_soon(hot_server *srv)
+{
+    if (srv->flush_due || srv->closed) {
+        return 0;
+    }
+    PyObject *r = PyObject_CallOneArg(srv->call_soon, srv->flush_method); // new
+    if (r == NULL) {
+        return -1;
+    }
+    Py_DECREF(r);
+    srv->flush_due = true;
+    return 0;
+}
+
+void
+server_release(hot_server *srv, turbo_exchange *x)
+{
+    proxy_close(x);
+    PyObject *plan = x->lane_plan, *arg = x->lane_arg;
+    x->lane_plan = NULL;
+    x->lane_arg = NULL;
+    x->ops |= TURBO_OP_RELEASE;
+    atomic_fetch_sub(&srv->in_flight, 1);
+    Py_XDECREF(plan);
+    Py_XDECREF(arg);
+}
+
+void
+server_give_back(hot_server *srv, turbo_exchange *x, int kind, PyObject *payload)
+{
+    hot_back *back = malloc(sizeof *back);
+    if (back == NULL) {
+        Py_FatalError("turboapi: out of memory for a call thread's result");
+    }
+    *back = (hot_back){.x = x, .kind = kind, .payload = payload};
+    pthread_mutex_lock(&srv->back_mu);
+    if (srv->back_tail == NULL) {
+        srv->back_head = back;
+    } else {
+        srv->back_tail->next = back;
+    }
+    srv->back_tail = back;
+    int before = atomic_fetch_add(&srv->n_back, 1);
+    pthread_mutex_unlock(&srv->back_mu);
+    if (before == 0) {
+        turboWake(srv->handle);
+    }
+}
+
+void
+server_exit(hot_server *srv, PyObject *exc)
+{
+    PyObject *r = PyObject_CallOneArg(srv->on_exit, exc); // new
+    if (r == NULL) {
+        PyErr_WriteUnraisable(srv->on_exit);
+    }
+    Py_XDECREF(r);
+}
+
+/* ---- Python's methods ---------------------------------------------------- */
+
+static PyObject *
+server_fd(hot_server *srv, PyObject *Py_UNUSED(noargs))
+{
+    return PyLong_FromLong(srv->fd);
+}
+
+static PyObject *
+server_flush_py(hot_server *srv, PyObject *Py_UNUSED(noargs))
+{
+    srv->flush_due = false;
+    server_flush(srv);
+    Py_RETURN_NONE;
+}
+
+static void
+plans_clear(hot_server *srv)
+{
+    hot_plan **plans = srv->plans;
+    Py_ssize_t n = srv->n_plans;
+    srv->plans = NULL;
+    srv->n_plans = 0;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        Py_DECREF(plans[i]);
+    }
+    PyMem_Free(plans);
+}
+
+/* set_plans(version, plans, watch, cors): from the next turn on. Loop's thread. */
+static PyObject *
+server_set_plans(hot_server *srv, PyObject *args)
+{
+    unsigned int version;
+    PyObject *plans, *watch, *cors = Py_None, *fast = NULL;
+    hot_plan **made = NULL;
+    Py_ssize_t n = 0;
+    if (!PyArg_ParseTuple(args, "IOO|O:set_plans", &version, &plans, &watch, &cors) ||
+        (fast = PySequence_Fast(plans, "turboapi: plans must be a sequence")) == NULL) {
+        return NULL;
+    }
+    made = PyMem_Calloc((size_t)PySequence_Fast_GET_SIZE(fast) + 1, sizeof *made);
+    if (made == NULL) {
+        PyErr_NoMemory();
+        goto fail;
+    }
+    for (; n < PySequence_Fast_GET_SIZE(fast); n++) {
+        made[n] = (hot_plan *)plan_new(srv->st, PySequence_Fast_GET_ITEM(fast, n));
+        if (made[n] == NULL) {
+            goto fail;
+        }
+    }
+    if (watch_set(srv, watch) < 0) {
+        goto fail;
+    }
+    plans_clear(srv);
+    srv->plans = made;
+    srv->n_plans = n;
+    srv->version = version;
+    Py_XSETREF(srv->cors, cors == Py_None ? NULL : Py_NewRef(cors));
+    Py_DECREF(fast);
+    Py_RETURN_NONE;
+fail:
+    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
+        Py_XDECREF(made[i]);
+    }
+    PyMem_Free(made);
+    Py_DECREF(fast);
+    return NULL;
+}
+
+static PyObject *
+server_in_flight(hot_server *srv, PyObject *Py_UNUSED(noargs))
+{
+    return PyLong_FromLongLong(atomic_load(&srv->in_flight));
+}
+
+static PyObject *
+server_stop_lane(hot_server *srv, PyObject *Py_UNUSED(noargs))
+{
+    lane_stop(srv);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+server_cancel_all(hot_server *srv, PyObject *Py_UNUSED(noargs))
+{
+    task_cancel_all(srv);
+    lane_refuse_all(srv);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+server_set_limit(hot_server *srv, PyObject *arg)
+{
+    long limit = PyLong_AsLong(arg);
+    if (limit == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (limit < 1 || limit > 1000000) {
+        PyErr_Format(PyExc_ValueError, "turboapi: the limit of call threads is 1 to 1000000, not %ld", limit);
+        return NULL;
+    }
+    srv->lane.limit = (int)limit;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+server_stats(hot_server *srv, PyObject *Py_UNUSED(noargs))
+{
+    hot_lane *lane = &srv->lane;
+    return Py_BuildValue("{s:K,s:K,s:K,s:L,s:i,s:i,s:i,s:i,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "turns", srv->turns,
+                         "requests", srv->requests, "fallbacks", srv->fallbacks, "in_flight",
+                         (long long)atomic_load(&srv->in_flight), "call_threads", atomic_load(&lane->n_threads),
+                         "call_idle", atomic_load(&lane->n_idle), "call_queued", atomic_load(&lane->queued),
+                         "call_limit", lane->limit, "calls", atomic_load(&lane->calls), "call_wakes",
+                         atomic_load(&lane->wakes), "call_rescues", atomic_load(&lane->rescues), "call_refused",
+                         atomic_load(&lane->refused), "call_waited_1ms", atomic_load(&lane->waited_1ms),
+                         "call_waited_2ms", atomic_load(&lane->waited_2ms), "call_waited_5ms",
+                         atomic_load(&lane->waited_5ms), "call_spawned", lane->spawned, "call_ended", lane->ended);
+}
+
+/* close(): no turn does anything from here on; the handle may be closed next. */
+static PyObject *
+server_close(hot_server *srv, PyObject *Py_UNUSED(noargs))
+{
+    srv->closed = true;
+    lane_stop(srv);
+    plans_clear(srv);
+    watch_clear(srv);
+    Py_CLEAR(srv->flush_method);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"handle", "fd",    "loop",  "app",         "state",     "root_path", "errors", "task_type",
+                            "eager",  "spawn", "limit", "queue_limit", "on_change", "on_exit",   "log",    NULL};
+    long long handle;
+    int fd, eager, limit, queue_limit;
+    PyObject *loop, *app, *state, *root_path, *errors, *task_type, *spawn, *on_change, *on_exit, *log;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Li$OOO!UOOpOiiOOO:Server", names, &handle, &fd, &loop, &app,
+                                     &PyDict_Type, &state, &root_path, &errors, &task_type, &eager, &spawn, &limit,
+                                     &queue_limit, &on_change, &on_exit, &log)) {
+        return NULL;
+    }
+    hot_server *srv = (hot_server *)type->tp_alloc(type, 0); // new, zeroed
+    if (srv == NULL) {
+        return NULL;
+    }
+    pthread_mutex_init(&srv->back_mu, NULL);
+    if (lane_init(&srv->lane, limit, queue_limit) < 0) {
+        PyErr_SetString(PyExc_RuntimeError, "turboapi: the call lane could not be made");
+        goto fail;
+    }
+    srv->st = hot_state_of(type);
+    srv->handle = handle;
+    srv->fd = fd;
+    srv->eager = eager;
+    srv->loop = Py_NewRef(loop);
+    srv->app = Py_NewRef(app);
+    srv->app_state = Py_NewRef(state);
+    srv->root_path = Py_NewRef(root_path);
+    srv->errors = Py_NewRef(errors);
+    srv->task_type = Py_NewRef(task_type);
+    srv->spawn = Py_NewRef(spawn);
+    srv->on_change = Py_NewRef(on_change);
+    srv->on_exit = Py_NewRef(on_exit);
+    srv->log = Py_NewRef(log);
+    srv->base_context = PyContext_CopyCurrent();
+    srv->call_soon = PyObject_GetAttr(loop, srv->st->s_call_soon);
+    srv->create_future = PyObject_GetAttr(loop, srv->st->s_create_future);
+    srv->flush_method = PyObject_GetAttrString((PyObject *)srv, "flush");
+    srv->events = malloc(HOT_TURN_MAX * sizeof *srv->events);
+    if (srv->base_context == NULL || srv->call_soon == NULL || srv->create_future == NULL ||
+        srv->flush_method == NULL || srv->events == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_NoMemory();
+        }
+        goto fail;
+    }
+    return (PyObject *)srv;
+fail:
+    Py_DECREF(srv);
+    return NULL;
+}
+
+#define SERVER_OBJECTS(X)                                                                                              \
+    X(loop)                                                                                                            \
+    X(app) X(app_state) X(root_path) X(errors) X(task_type) X(spawn) X(on_change) X(on_exit) X(log) X(cors)            \
+        X(call_soon) X(create_future) X(flush_method) X(base_context)
+
+static int
+server_traverse(hot_server *srv, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(srv));
+#define VISIT(n) Py_VISIT(srv->n);
+    SERVER_OBJECTS(VISIT)
+#undef VISIT
+    for (Py_ssize_t i = 0; i < srv->n_plans; i++) {
+        Py_VISIT(srv->plans[i]);
+    }
+    for (Py_ssize_t i = 0; i < srv->n_watches; i++) {
+        Py_VISIT(srv->watches[i].object);
+        Py_VISIT(srv->watches[i].held);
+    }
+    return 0;
+}
+
+static int
+server_clear(hot_server *srv)
+{
+#define CLEAR(n) Py_CLEAR(srv->n);
+    SERVER_OBJECTS(CLEAR)
+#undef CLEAR
+    plans_clear(srv);
+    watch_clear(srv);
+    return 0;
+}
+
+/* A call thread inside lane_main holds a reference, so none is left here. */
+static void
+server_dealloc(hot_server *srv)
+{
+    PyTypeObject *type = Py_TYPE(srv);
+    PyObject_GC_UnTrack(srv);
+    lane_free(&srv->lane);
+    server_clear(srv);
+    pthread_mutex_destroy(&srv->back_mu);
+    free(srv->events);
+    free(srv->dirty);
+    type->tp_free((PyObject *)srv);
+    Py_DECREF(type);
+}
+
+#define M(name, flags, doc) {#name, (PyCFunction)(void (*)(void))server_##name, flags, PyDoc_STR(doc)}
+static PyMethodDef server_methods[] = {
+    M(fd, METH_NOARGS, "fd() -> int: the descriptor to watch for reading; `turn` is its callback."),
+    M(turn, METH_NOARGS, "turn() -> None: do the work that is ready, within the bounds of a turn."),
+    M(set_plans, METH_VARARGS, "set_plans(version, plans, watch, cors=None) -> None"),
+    M(in_flight, METH_NOARGS, "in_flight() -> int: exchanges that a lane holds."),
+    M(stop_lane, METH_NOARGS, "stop_lane() -> None: idle call threads end now, the others after their call."),
+    M(cancel_all, METH_NOARGS, "cancel_all() -> None: cancel every running task of the loop lane."),
+    M(set_limit, METH_O, "set_limit(n) -> None: at most n call threads."),
+    M(stats, METH_NOARGS, "stats() -> dict: counters of the lanes."),
+    M(close, METH_NOARGS, "close() -> None: turn does nothing any more."),
+    {"flush", (PyCFunction)(void (*)(void))server_flush_py, METH_NOARGS, PyDoc_STR("flush() -> None: write answers.")},
+    {"lane_main", (PyCFunction)(void (*)(void))lane_main, METH_NOARGS,
+     PyDoc_STR("lane_main() -> None: be a call thread until it is surplus or the lane stops.")},
+    {NULL, NULL, 0, NULL},
+};
+#undef M
+
+static PyType_Slot server_slots[] = {
+    {Py_tp_new, server_new},
+    {Py_tp_dealloc, server_dealloc},
+    {Py_tp_traverse, server_traverse},
+    {Py_tp_clear, server_clear},
+    {Py_tp_methods, server_methods},
+    {Py_tp_doc, (void *)PyDoc_STR("One server's hot state: plans, lanes, and the loop's turn.")},
+    {0, NULL},
+};
+
+PyType_Spec server_spec = {
+    .name = "turboapi._hot.Server",
+    .basicsize = sizeof(hot_server),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = server_slots,
+};

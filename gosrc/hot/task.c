@@ -1,0 +1,323 @@
+/* The loop lane: coroutines as real asyncio tasks, stepped in place where
+   Python has eager tasks. A task that does not finish in its first step gets a
+   job as its done callback. */
+#include "hot.h"
+
+#include <structmember.h>
+
+/* Done callback and registry entry of one running task. */
+struct hot_job {
+    PyObject_HEAD
+    hot_server *srv; /* strong */
+    turbo_exchange *x;
+    PyObject *task; /* strong: asyncio itself holds tasks weakly */
+    int kind;
+    hot_job *next, *prev;
+    vectorcallfunc vectorcall;
+};
+
+static void finish(hot_server *srv, turbo_exchange *x, int kind, PyObject *result);
+
+/* x's answer is complete: let go of it. */
+static void
+done_with(hot_server *srv, turbo_exchange *x)
+{
+    server_release(srv, x);
+    server_mark(srv, x);
+}
+
+static void
+fail(hot_server *srv, turbo_exchange *x)
+{
+    if (answer_exception(srv, x, true) == 0) {
+        done_with(srv, x);
+    }
+}
+
+static PyObject *
+job_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *Py_UNUSED(kwnames))
+{
+    hot_job *job = (hot_job *)self;
+    hot_server *srv = job->srv;
+    if (PyVectorcall_NARGS(nargsf) != 1 || job->task == NULL) {
+        PyErr_SetString(PyExc_TypeError, "turboapi: a job is called once, by its task");
+        return NULL;
+    }
+    *(job->prev ? &job->prev->next : &srv->jobs) = job->next;
+    if (job->next) {
+        job->next->prev = job->prev;
+    }
+    Py_CLEAR(job->task);
+    PyObject *result = PyObject_CallMethodNoArgs(args[0], srv->st->s_result); // new
+    finish(srv, job->x, job->kind, result);
+    Py_DECREF(job); // the registry's
+    Py_RETURN_NONE;
+}
+
+static int
+job_traverse(hot_job *job, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(job));
+    Py_VISIT(job->srv);
+    Py_VISIT(job->task);
+    return 0;
+}
+
+static void
+job_dealloc(hot_job *job)
+{
+    PyTypeObject *type = Py_TYPE(job);
+    PyObject_GC_UnTrack(job);
+    Py_XDECREF(job->srv);
+    Py_XDECREF(job->task);
+    type->tp_free((PyObject *)job);
+    Py_DECREF(type);
+}
+
+/* Watch a task that goes on. Returns 0, or -1 with an exception set. */
+static int
+job_watch(hot_server *srv, turbo_exchange *x, int kind, PyObject *task)
+{
+    hot_job *job = (hot_job *)srv->st->job_type->tp_alloc(srv->st->job_type, 0); // new
+    if (job == NULL) {
+        return -1;
+    }
+    job->vectorcall = job_call;
+    job->srv = (hot_server *)Py_NewRef((PyObject *)srv);
+    job->x = x;
+    job->kind = kind;
+    job->task = Py_NewRef(task);
+    PyObject *r = PyObject_CallMethodOneArg(task, srv->st->s_add_done_callback, (PyObject *)job); // new
+    if (r == NULL) {
+        Py_DECREF(job);
+        return -1;
+    }
+    Py_DECREF(r);
+    job->next = srv->jobs; // the registry takes the reference
+    if (srv->jobs) {
+        srv->jobs->prev = job;
+    }
+    srv->jobs = job;
+    return 0;
+}
+
+/* Run coro as a task that ends in finish(kind). coro is stolen; NULL means that
+   an exception is set, which becomes the result. Loop's thread. */
+int
+task_start(hot_server *srv, turbo_exchange *x, int kind, PyObject *coro)
+{
+    hot_state *st = srv->st;
+    if (coro == NULL) {
+        finish(srv, x, kind, NULL);
+        return 0;
+    }
+    PyObject *args[4] = {NULL, coro, srv->loop, Py_True};
+    PyObject *task = PyObject_Vectorcall(srv->task_type, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                         srv->eager ? st->kw_task_eager : st->kw_task_plain); // new
+    Py_DECREF(coro);
+    if (task == NULL) {
+        finish(srv, x, kind, NULL);
+        return 0;
+    }
+    if (srv->eager) {
+        PyObject *done = PyObject_CallMethodNoArgs(task, st->s_done); // new
+        bool is_done = done == Py_True;
+        Py_XDECREF(done);
+        if (is_done) {
+            PyObject *result = PyObject_CallMethodNoArgs(task, st->s_result); // new
+            Py_DECREF(task);
+            finish(srv, x, kind, result);
+            return 0;
+        }
+    }
+    if (job_watch(srv, x, kind, task) < 0) {
+        finish(srv, x, kind, NULL);
+    }
+    Py_DECREF(task);
+    return 0;
+}
+
+static void
+stage_done(hot_server *srv, turbo_exchange *x, PyObject *result /* stolen */)
+{
+    hot_plan *plan = x->lane_plan;
+    int stage = (x->lane_state & 0x7f) + 1;
+    if (stage < plan->n_stages) {
+        x->lane_state = (uint8_t)((x->lane_state & 0x80) | stage);
+        if (plan->stages[stage].lane == LANE_LOOP) {
+            task_run_stage(srv, x, result);
+            return;
+        }
+        x->lane_arg = result;
+        x->lane_next = NULL;
+        lane_push(srv, x, x, 1);
+        return;
+    }
+    int rc = answer_result(srv, x, result, true);
+    Py_DECREF(result);
+    if (rc < 0) {
+        fail(srv, x);
+    } else if (rc == 0) {
+        done_with(srv, x);
+    }
+}
+
+void
+task_run_stage(hot_server *srv, turbo_exchange *x, PyObject *arg)
+{
+    hot_plan *plan = x->lane_plan;
+    hot_stage *stage = &plan->stages[x->lane_state & 0x7f];
+    PyObject *result;
+    if (arg == NULL) {
+        result = plan_call(srv, plan, x); // new
+    } else {
+        result = PyObject_CallOneArg(stage->call, arg); // new
+        Py_DECREF(arg);
+    }
+    if (stage->coroutine) {
+        task_start(srv, x, JOB_STAGE, result);
+    } else if (result == NULL) {
+        fail(srv, x);
+    } else {
+        stage_done(srv, x, result);
+    }
+}
+
+void
+task_run_app(hot_server *srv, turbo_exchange *x)
+{
+    PyObject *coro = NULL, *args[4] = {NULL, NULL, NULL, NULL};
+    hot_proxy *p = (hot_proxy *)proxy_of(srv, x); // new
+    srv->fallbacks++;
+    if (p == NULL) {
+        task_start(srv, x, JOB_APP, NULL);
+        return;
+    }
+    if (p->scope == NULL) {
+        p->scope = scope_new(srv, x);
+    }
+    args[1] = Py_XNewRef(p->scope);
+    args[2] = proxy_bound(p, 0);
+    args[3] = proxy_bound(p, 1);
+    if (args[1] && args[2] && args[3]) {
+        coro = PyObject_Vectorcall(srv->app, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL); // new
+    }
+    for (int i = 1; i < 4; i++) {
+        Py_XDECREF(args[i]);
+    }
+    Py_DECREF(p);
+    task_start(srv, x, JOB_APP, coro);
+}
+
+/* The end of an ASGI application, or of a response that ran as one. */
+static void
+finish_app(hot_server *srv, turbo_exchange *x, int kind, bool ok)
+{
+    hot_proxy *p = x->lane_obj;
+    bool started = p && p->started, complete = p && p->complete, gone = (p && p->gone) || (x->flags & TURBO_REQ_GONE);
+    if (!ok) {
+        if (!started && kind == JOB_RESPONSE) {
+            fail(srv, x);
+            return;
+        }
+        PyObject *exc = hot_take_exception(); // new
+        server_log(srv, 40, exc, "Exception in ASGI application: %.*s %.*s\n", (int)x->method_name.len,
+                   x->req + x->method_name.off, (int)x->raw_path.len, x->req + x->raw_path.off);
+        if (exc != NULL && (PyErr_GivenExceptionMatches(exc, PyExc_SystemExit) ||
+                            PyErr_GivenExceptionMatches(exc, PyExc_KeyboardInterrupt))) {
+            server_exit(srv, exc);
+        }
+        Py_XDECREF(exc);
+    } else if (!complete && !gone) {
+        server_log(srv, 40, NULL, "ASGI callable returned without %s response.", started ? "completing" : "starting");
+    }
+    if (!complete && !gone) {
+        if (started) {
+            x->ops |= TURBO_OP_ABORT;
+        } else {
+            x->ops |= TURBO_OP_CLOSE;
+            answer_text(x, 500, "Internal Server Error", NULL, NULL);
+        }
+    }
+    done_with(srv, x);
+}
+
+/* The end of errors.handle: a response, or None where it has answered itself. */
+static void
+finish_handle(hot_server *srv, turbo_exchange *x, PyObject *result)
+{
+    if (result != NULL && result != Py_None) {
+        int rc = answer_response(srv, x, result, true);
+        if (rc == 0) {
+            done_with(srv, x);
+        }
+        if (rc >= 0) {
+            return;
+        }
+    }
+    finish_app(srv, x, JOB_HANDLE, result == Py_None);
+}
+
+/* result is stolen; NULL: an exception is set. */
+static void
+finish(hot_server *srv, turbo_exchange *x, int kind, PyObject *result)
+{
+    switch (kind) {
+    case JOB_STAGE:
+        if (result == NULL) {
+            fail(srv, x);
+        } else {
+            stage_done(srv, x, result); // stolen
+        }
+        return;
+    case JOB_HANDLE:
+        finish_handle(srv, x, result);
+        break;
+    default:
+        finish_app(srv, x, kind, result != NULL);
+        break;
+    }
+    Py_XDECREF(result);
+}
+
+void
+task_cancel_all(hot_server *srv)
+{
+    PyObject *tasks = PyList_New(0); // new; cancel may run callbacks that change the registry
+    for (hot_job *job = srv->jobs; tasks != NULL && job != NULL; job = job->next) {
+        if (job->task != NULL && PyList_Append(tasks, job->task) < 0) {
+            break;
+        }
+    }
+    for (Py_ssize_t i = 0; tasks != NULL && i < PyList_GET_SIZE(tasks); i++) {
+        PyObject *r = PyObject_CallMethodNoArgs(PyList_GET_ITEM(tasks, i), srv->st->s_cancel); // new
+        if (r == NULL) {
+            PyErr_WriteUnraisable(PyList_GET_ITEM(tasks, i));
+        }
+        Py_XDECREF(r);
+    }
+    if (PyErr_Occurred()) {
+        PyErr_WriteUnraisable((PyObject *)srv);
+    }
+    Py_XDECREF(tasks);
+}
+
+static PyMemberDef job_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(hot_job, vectorcall), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot job_slots[] = {
+    {Py_tp_dealloc, job_dealloc},
+    {Py_tp_traverse, job_traverse},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_members, job_members},
+    {0, NULL},
+};
+
+PyType_Spec job_spec = {
+    .name = "turboapi._hot.Job",
+    .basicsize = sizeof(hot_job),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = job_slots,
+};
