@@ -8,15 +8,12 @@
 package core
 
 import (
-	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"turboapi/gosrc/bridge"
 	"turboapi/gosrc/exchange"
-	"turboapi/gosrc/wire"
 )
 
 // Core is one server.
@@ -24,7 +21,7 @@ type Core struct {
 	handle    int64
 	transport Transport
 	name      string
-	host      Host
+	host      *Host
 	closed    atomic.Bool
 }
 
@@ -38,12 +35,8 @@ var registry struct {
 // emptyTable leaves every request to the application.
 var emptyTable = []byte(`{"version":0,"cors":false,"redirect_slashes":false,"root_path":"","not_found":null,"routes":[],"plans":[]}`)
 
-// Open makes a server from settings (JSON, see Limits, Listener):
-//
-//	{"transport":"auto","listeners":[{"fd":5,"host":"127.0.0.1","port":8000,"unix":false}],
-//	 "limits":{"header_timeout":10,...},"access_log":false,"server_header":true}
-//
-// The listeners' descriptors are duplicated; the caller's stay the caller's.
+// Open makes a server from settings, JSON as docs/internals/contracts.md shows
+// it; an unknown key is an error, a missing one means its default. The listeners' descriptors are duplicated; the caller's stay the caller's.
 // Until SetTable every request goes to the application. Close frees the server.
 func Open(settings []byte) (handle int64, err error) {
 	s, err := parseSettings(settings)
@@ -62,52 +55,18 @@ func open(s *settings, table Table) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	c := &Core{name: name}
-	h := &c.host
-	h.Limits, h.Options = s.Limits, Options{AccessLog: s.AccessLog, ServerHeader: s.ServerHeader}
-	h.Count = new(Counters)
-	h.Log = &Log{count: h.Count}
-	h.Clock = new(wire.Clock)
+	h, err := NewHost(s.limits(), Options{AccessLog: s.AccessLog, Server: s.Server, DateHeader: s.Date}, s.LogLevel, s.Listeners)
+	if err != nil {
+		return 0, err
+	}
 	h.SetTable(table)
-	if h.Waker, err = NewWaker(); err != nil {
-		return 0, err
-	}
-	if h.Listeners, err = dupListeners(s.Listeners); err != nil {
-		h.Waker.Close()
-		return 0, err
-	}
+	c := &Core{name: name, host: h}
 	if c.transport, err = opener(h); err != nil {
 		h.Waker.Close()
 		return 0, err
 	}
 	register(c)
 	return c.handle, nil
-}
-
-// dupListeners duplicates the descriptors of ls.
-func dupListeners(ls []Listener) ([]Listener, error) {
-	out := make([]Listener, 0, len(ls))
-	for _, l := range ls {
-		// Both locks: no fork between dup and close-on-exec.
-		syscall.ForkLock.RLock()
-		fd, err := syscall.Dup(l.FD)
-		if err == nil {
-			syscall.CloseOnExec(fd)
-		}
-		syscall.ForkLock.RUnlock()
-		if err == nil {
-			err = syscall.SetNonblock(fd, true)
-		}
-		if err != nil {
-			for _, o := range out {
-				syscall.Close(o.FD)
-			}
-			return nil, fmt.Errorf("core: listener on descriptor %d: %w", l.FD, err)
-		}
-		l.FD = fd
-		out = append(out, l)
-	}
-	return out, nil
 }
 
 func register(c *Core) {
@@ -135,6 +94,14 @@ func Lookup(handle int64) *Core {
 		return (*m)[handle]
 	}
 	return nil
+}
+
+// Servers is the number of servers that are not closed. Any thread.
+func Servers() int {
+	if m := registry.cores.Load(); m != nil {
+		return len(*m)
+	}
+	return 0
 }
 
 // Flush is Core.Flush for callers that know the handle only. It stays right
@@ -210,7 +177,9 @@ func (c *Core) SetTable(json []byte) error {
 }
 
 // Drain ends the server gracefully: no new connections, idle ones closed, the
-// others after their answer. It is done when Active is 0. The loop's thread.
+// others after their answer. What waits in the listeners' queues is accepted first
+// and served once; when Drain returns the caller may close its listeners. The
+// server is done when Active is 0. The loop's thread, not from within Turn.
 func (c *Core) Drain() {
 	defer c.guard("drain")
 	if !c.closed.Load() {
@@ -226,8 +195,8 @@ func (c *Core) Active() int64 {
 	return c.transport.Active()
 }
 
-// Logs returns the queued log lines (see Log), none when there are none. Any
-// thread, also after Close.
+// Logs returns the queued log lines as JSON (see Log.Take). Any thread, also
+// after Close.
 func (c *Core) Logs() []byte { return c.host.Log.Take() }
 
 // LogsWaiting reports whether Logs has something to give. Any thread, cheap.
