@@ -123,27 +123,56 @@ static PyObject *
 with_cors(hot_server *srv, turbo_exchange *x, PyObject *headers)
 {
     turbo_field *fields = (turbo_field *)(x->req + x->fields_off);
-    turbo_span origin = fields[x->origin].value;
+    PyObject *text, *list, *r = NULL;
     int cookie = 0;
+    if (x->flags & TURBO_REQ_ORIGIN && x->origin >= 0) {
+        turbo_span origin = fields[x->origin].value;
+        text = PyUnicode_DecodeLatin1(x->req + origin.off, origin.len, NULL); // new
+    } else {
+        text = Py_NewRef(Py_None);
+    }
     for (uint32_t i = 0; i < x->n_fields && !cookie; i++) {
         cookie = fields[i].name.len == 6 && memcmp(x->req + fields[i].name.off, "cookie", 6) == 0;
     }
-    PyObject *text = PyUnicode_DecodeLatin1(x->req + origin.off, origin.len, NULL); // new
-    if (text == NULL) {
-        return NULL;
+    list = text == NULL ? NULL : PySequence_List(headers); // new
+    if (list != NULL) {
+        r = PyObject_CallFunctionObjArgs(srv->cors, text, list, cookie ? Py_True : Py_False, NULL); // new
+        Py_DECREF(list);
     }
-    PyObject *list = PySequence_List(headers); // new
-    PyObject *r =
-        list == NULL ? NULL : PyObject_CallFunctionObjArgs(srv->cors, text, list, cookie ? Py_True : Py_False, NULL);
-    Py_XDECREF(list);
-    Py_DECREF(text);
+    Py_XDECREF(text);
     return r;
 }
 
 static bool
 wants_cors(hot_server *srv, turbo_exchange *x)
 {
-    return srv->cors != NULL && x->flags & TURBO_REQ_ORIGIN && x->origin >= 0;
+    return srv->cors != NULL && (srv->cors_always || x->flags & TURBO_REQ_ORIGIN);
+}
+
+PyObject *
+answer_cors_plain(hot_server *srv)
+{
+    PyObject *packed = NULL, *headers[2] = {NULL, NULL};
+    turbo_exchange scratch = {0}; // only its fields are used
+    for (int k = 0; k < 2; k++) {
+        headers[k] = PyObject_CallFunction(srv->cors, "O[(yy)(yO)]O", Py_None, "content-length", "0", "content-type",
+                                           srv->st->json_type, k ? Py_True : Py_False); // new
+        if (headers[k] == NULL || !PyList_Check(headers[k]) || PyList_GET_SIZE(headers[k]) < 2) {
+            goto done;
+        }
+    }
+    if (PyObject_RichCompareBool(headers[0], headers[1], Py_EQ) == 1) {
+        PyObject *rest = PyList_GetSlice(headers[0], 2, PyList_GET_SIZE(headers[0])); // new
+        if (rest != NULL && answer_headers(srv, &scratch, rest, false) == 0) {
+            packed = PyBytes_FromStringAndSize(scratch.fields, scratch.fields_len);
+        }
+        Py_XDECREF(rest);
+    }
+done:
+    free(scratch.fields);
+    Py_XDECREF(headers[0]);
+    Py_XDECREF(headers[1]);
+    return packed != NULL || PyErr_Occurred() ? packed : Py_NewRef(Py_None);
 }
 
 /* Pack an iterable of (name, value) pairs of bytes. cors: apply the CORS step first. */
@@ -170,37 +199,53 @@ answer_headers(hot_server *srv, turbo_exchange *x, PyObject *headers, bool cors)
     return rc;
 }
 
+/* What CORS adds is known: copy it behind the two fields. */
+static int
+fields_append_packed(turbo_exchange *x, PyObject *packed)
+{
+    const char *p = PyBytes_AS_STRING(packed), *end = p + PyBytes_GET_SIZE(packed);
+    while (p < end) {
+        uint32_t lens[2];
+        memcpy(lens, p, 8);
+        if (fields_append(x, p + 8, lens[0], p + 8 + lens[0], lens[1]) < 0) {
+            return -1;
+        }
+        p += 8 + lens[0] + lens[1];
+    }
+    return 0;
+}
+
 /* The plan's status and media with body as JSON (or whatever media says). */
 static int
 answer_bytes(hot_server *srv, turbo_exchange *x, PyObject *body)
 {
     hot_plan *plan = x->lane_plan;
+    bool cors = wants_cors(srv, x);
+    char length[24];
+    int n, rc;
     if (out_append(x, PyBytes_AS_STRING(body), (size_t)PyBytes_GET_SIZE(body)) < 0) {
         return -1;
     }
     x->status = (uint16_t)plan->status;
-    if (plan->preset && !wants_cors(srv, x)) {
-        x->preset = TURBO_PRESET_JSON;
-    } else {
-        char length[24];
-        int n = snprintf(length, sizeof length, "%zd", PyBytes_GET_SIZE(body));
-        x->preset = TURBO_PRESET_NONE;
-        if (wants_cors(srv, x)) {
-            PyObject *headers = Py_BuildValue("[(yy#)(yO)]", "content-length", length, (Py_ssize_t)n, "content-type",
-                                              plan->media); // new
-            int rc = headers == NULL ? -1 : answer_headers(srv, x, headers, true);
-            Py_XDECREF(headers);
-            if (rc < 0) {
-                return -1;
-            }
-        } else if (fields_append(x, "content-length", 14, length, (size_t)n) < 0 ||
-                   fields_append(x, "content-type", 12, PyBytes_AS_STRING(plan->media),
-                                 (size_t)PyBytes_GET_SIZE(plan->media)) < 0) {
-            return -1;
-        }
-    }
+    x->preset = plan->preset && !cors ? TURBO_PRESET_JSON : TURBO_PRESET_NONE;
     x->ops |= TURBO_OP_HEAD | TURBO_OP_END;
-    return 0;
+    if (x->preset == TURBO_PRESET_JSON) {
+        return 0;
+    }
+    n = snprintf(length, sizeof length, "%zd", PyBytes_GET_SIZE(body));
+    if (cors && (x->flags & TURBO_REQ_ORIGIN || srv->cors_plain == NULL)) {
+        PyObject *headers = Py_BuildValue("[(yy#)(yO)]", "content-length", length, (Py_ssize_t)n, "content-type",
+                                          plan->media); // new
+        rc = headers == NULL ? -1 : answer_headers(srv, x, headers, true);
+        Py_XDECREF(headers);
+        return rc;
+    }
+    rc = fields_append(x, "content-length", 14, length, (size_t)n);
+    if (rc == 0) {
+        rc =
+            fields_append(x, "content-type", 12, PyBytes_AS_STRING(plan->media), (size_t)PyBytes_GET_SIZE(plan->media));
+    }
+    return rc == 0 && cors ? fields_append_packed(x, srv->cors_plain) : rc;
 }
 
 /* Does this class send itself with Response.__call__? Remembered by class. 1, 0 or -1. */

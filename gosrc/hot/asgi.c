@@ -546,7 +546,22 @@ proxy_get_started(PyObject *self, void *Py_UNUSED(closure))
     return PyBool_FromLong(((hot_proxy *)self)->started);
 }
 
+static PyObject *
+proxy_get_request(PyObject *self, void *Py_UNUSED(closure))
+{
+    hot_proxy *p = (hot_proxy *)self;
+    return Py_NewRef(p->request ? p->request : Py_None);
+}
+
+static int
+proxy_set_request(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    Py_XSETREF(((hot_proxy *)self)->request, Py_XNewRef(value));
+    return 0;
+}
+
 static PyGetSetDef proxy_getset[] = {
+    {"request", proxy_get_request, proxy_set_request, PyDoc_STR("What an entry leaves for exception handlers."), NULL},
     {"disconnected", proxy_get_gone, NULL, PyDoc_STR("True once the client left or the exchange is over."), NULL},
     {"started", proxy_get_started, NULL, PyDoc_STR("True once a response head was sent through send."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -559,6 +574,7 @@ proxy_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(p->srv);
     Py_VISIT(p->scope);
+    Py_VISIT(p->request);
     Py_VISIT(p->waiters);
     Py_VISIT(p->drain);
     return 0;
@@ -569,6 +585,7 @@ proxy_clear(PyObject *self)
 {
     hot_proxy *p = (hot_proxy *)self;
     Py_CLEAR(p->scope);
+    Py_CLEAR(p->request);
     Py_CLEAR(p->waiters);
     Py_CLEAR(p->drain);
     return 0;

@@ -32,13 +32,14 @@ typedef struct {
     PyObject *methods[16];
 #define HOT_NAMES(X)                                                                                                   \
     X(type)                                                                                                            \
-    X(asgi) X(http_version) X(server) X(client) X(scheme) X(root_path) X(headers) X(state) X(method) X(path)           \
-        X(raw_path) X(query_string) X(extensions) X(version) X(spec_version) X(body) X(more_body) X(status) X(links)   \
-            X(done) X(result) X(add_done_callback) X(call_soon) X(call_soon_threadsafe) X(create_future) X(set_result) \
+    X(asgi)                                                                                                            \
+    X(http_version) X(server) X(client) X(scheme) X(root_path) X(headers) X(state) X(method) X(path) X(raw_path)       \
+        X(query_string) X(extensions) X(version) X(spec_version) X(body) X(more_body) X(status) X(links) X(done)       \
+            X(result) X(add_done_callback) X(call_soon) X(call_soon_threadsafe) X(create_future) X(set_result)         \
                 X(cancel) X(status_code) X(raw_headers) X(background) X(quick) X(handle) X(stages) X(args) X(encode)   \
                     X(plain) X(media) X(name) X(call) X(lane) X(coroutine) X(source) X(index) X(copy) X(__call__)      \
-                        X(__await__) X(exception) X(cancelled) X(turbo_outermost) X(throw) X(lists) X(dicts) X(attrs)  \
-                            X(default)
+                        X(__await__) X(exception) X(cancelled) X(turbo_outermost) X(always) X(throw) X(lists) X(dicts) \
+                            X(attrs) X(default)
 #define HOT_NAME_FIELD(n) PyObject *s_##n;
     HOT_NAMES(HOT_NAME_FIELD)
 } hot_state;
@@ -154,6 +155,8 @@ struct hot_server {
     PyObject *loop, *app, *app_state, *root_path, *errors, *task_type, *spawn, *on_change, *on_exit, *log, *cors;
     PyObject *call_soon, *create_future, *flush_method;
     PyObject *base_context; /* what every sync call copies */
+    bool cors_always;     /* answers to requests without Origin change too */
+    PyObject *cors_plain; /* then: what is added to a plain answer, packed; or NULL */
     uint32_t version;
     hot_plan **plans;
     Py_ssize_t n_plans;
@@ -219,6 +222,8 @@ int answer_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool
 /* Answer the raised exception. Same result, never -1. */
 int answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop);
 void answer_text(turbo_exchange *x, int status, const char *text, const char *extra_name, const char *extra_value);
+/* The packed fields that the CORS step adds to a plain JSON answer without Origin: bytes, or None. New reference. */
+PyObject *answer_cors_plain(hot_server *srv);
 int answer_headers(hot_server *srv, turbo_exchange *x, PyObject *headers, bool cors);
 int out_append(turbo_exchange *x, const char *p, size_t n);
 int fields_append(turbo_exchange *x, const char *name, size_t nlen, const char *value, size_t vlen);
@@ -235,7 +240,8 @@ struct hot_proxy {
     PyObject_HEAD
     hot_server *srv;
     turbo_exchange *x; /* NULL once the exchange is over */
-    PyObject *scope; /* made on first use */
+    PyObject *scope;   /* made on first use */
+    PyObject *request; /* the Request an entry made, for exception handlers; or NULL */
     PyObject *waiters; /* list of futures, or NULL */
     PyObject *drain; /* the same for send */
     bool started, complete, gone, body_done;

@@ -192,6 +192,35 @@ plans_clear(hot_server *srv)
     PyMem_Free(plans);
 }
 
+static int
+set_cors(hot_server *srv)
+{
+    PyObject *always, *packed;
+    srv->cors_always = false;
+    Py_CLEAR(srv->cors_plain);
+    if (srv->cors == NULL) {
+        return 0;
+    }
+    always = PyObject_GetAttr(srv->cors, srv->st->s_always); // new
+    if (always == NULL) {
+        return -1;
+    }
+    srv->cors_always = PyObject_IsTrue(always) == 1;
+    Py_DECREF(always);
+    if (srv->cors_always) {
+        packed = answer_cors_plain(srv); // new
+        if (packed == NULL) {
+            return -1;
+        }
+        if (packed == Py_None) {
+            Py_DECREF(packed);
+        } else {
+            srv->cors_plain = packed;
+        }
+    }
+    return 0;
+}
+
 /* set_plans(version, plans, watch, cors): from the next turn on. Loop's thread. */
 static PyObject *
 server_set_plans(hot_server *srv, PyObject *args)
@@ -224,7 +253,7 @@ server_set_plans(hot_server *srv, PyObject *args)
     srv->version = version;
     Py_XSETREF(srv->cors, cors == Py_None ? NULL : Py_NewRef(cors));
     Py_DECREF(fast);
-    Py_RETURN_NONE;
+    return set_cors(srv) < 0 ? NULL : Py_NewRef(Py_None);
 fail:
     for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
         Py_XDECREF(made[i]);
@@ -353,8 +382,9 @@ fail:
 
 #define SERVER_OBJECTS(X)                                                                                              \
     X(loop)                                                                                                            \
-    X(app) X(app_state) X(root_path) X(errors) X(task_type) X(spawn) X(on_change) X(on_exit) X(log) X(cors)            \
-        X(call_soon) X(create_future) X(flush_method) X(base_context)
+    X(app)                                                                                                             \
+    X(app_state) X(root_path) X(errors) X(task_type) X(spawn) X(on_change) X(on_exit) X(log) X(cors) X(call_soon)      \
+        X(create_future) X(flush_method) X(base_context) X(cors_plain)
 
 static int
 server_traverse(hot_server *srv, visitproc visit, void *arg)
