@@ -33,13 +33,14 @@ typedef struct {
 #define HOT_NAMES(X)                                                                                                   \
     X(type)                                                                                                            \
     X(asgi)                                                                                                            \
-    X(http_version) X(server) X(client) X(scheme) X(root_path) X(headers) X(state) X(method) X(path) X(raw_path)       \
-        X(query_string) X(extensions) X(version) X(spec_version) X(body) X(more_body) X(status) X(links) X(done)       \
-            X(result) X(add_done_callback) X(call_soon) X(call_soon_threadsafe) X(create_future) X(set_result)         \
-                X(cancel) X(status_code) X(raw_headers) X(background) X(quick) X(handle) X(stages) X(args) X(encode)   \
-                    X(plain) X(media) X(name) X(call) X(lane) X(coroutine) X(source) X(index) X(copy) X(__call__)      \
-                        X(__await__) X(exception) X(cancelled) X(turbo_outermost) X(always) X(throw) X(lists) X(dicts) \
-                            X(attrs) X(default)
+    X(http_version)                                                                                                    \
+    X(server) X(client) X(scheme) X(root_path) X(headers) X(state) X(method) X(path) X(raw_path) X(query_string)       \
+        X(extensions) X(version) X(spec_version) X(body) X(more_body) X(status) X(links) X(done) X(result)             \
+            X(add_done_callback) X(call_soon) X(call_soon_threadsafe) X(create_future) X(set_result) X(cancel)         \
+                X(status_code) X(raw_headers) X(background) X(quick) X(handle) X(stages) X(args) X(encode) X(plain)    \
+                    X(media) X(name) X(call) X(lane) X(coroutine) X(source) X(index) X(copy) X(__call__) X(__await__)  \
+                        X(exception) X(cancelled) X(turbo_outermost) X(always) X(throw) X(lists) X(dicts) X(attrs)     \
+                            X(default)
 #define HOT_NAME_FIELD(n) PyObject *s_##n;
     HOT_NAMES(HOT_NAME_FIELD)
 } hot_state;

@@ -383,8 +383,9 @@ fail:
 #define SERVER_OBJECTS(X)                                                                                              \
     X(loop)                                                                                                            \
     X(app)                                                                                                             \
-    X(app_state) X(root_path) X(errors) X(task_type) X(spawn) X(on_change) X(on_exit) X(log) X(cors) X(call_soon)      \
-        X(create_future) X(flush_method) X(base_context) X(cors_plain)
+    X(app_state)                                                                                                       \
+    X(root_path) X(errors) X(task_type) X(spawn) X(on_change) X(on_exit) X(log) X(cors) X(call_soon) X(create_future)  \
+        X(flush_method) X(base_context) X(cors_plain)
 
 static int
 server_traverse(hot_server *srv, visitproc visit, void *arg)

@@ -9,6 +9,7 @@
 #include "hot.h"
 
 #define TURN_NS 5000000u        /* timers and other sockets of the loop wait at most this long */
+#define BLOCKED_NS 100000000u    /* a step that takes longer is worth a warning */
 #define GIL_WAIT_NS 200000u     /* a longer wait for the GIL means that a call thread computes */
 #define GIL_HOLD_NS 50000000u   /* then turns keep the GIL for this long before trying again */
 
@@ -141,6 +142,19 @@ take_back(hot_server *srv)
     }
 }
 
+/* Everything else stood still meanwhile: say so, and who it was. */
+static void
+warn_blocked(hot_server *srv, int32_t plan, uint64_t ns)
+{
+    if (plan >= 0 && plan < srv->n_plans) {
+        server_log(srv, 30, NULL, "the loop stood still for %d ms in %U: `async def` code must not block",
+                   (int)(ns / 1000000), srv->plans[plan]->name);
+    } else {
+        server_log(srv, 30, NULL, "the loop stood still for %d ms in one step: `async def` code must not block",
+                   (int)(ns / 1000000));
+    }
+}
+
 /* turn() -> None. A turn inside a turn (a debugger's or nested loop) does nothing. */
 PyObject *
 server_turn(hot_server *srv, PyObject *Py_UNUSED(noargs))
@@ -166,9 +180,16 @@ server_turn(hot_server *srv, PyObject *Py_UNUSED(noargs))
     }
     uint64_t start = hot_now();
     take_back(srv);
-    while (srv->ev_at < srv->ev_n) {
-        run_event(srv, &srv->events[srv->ev_at++]);
-        if ((srv->ev_at & 7) == 0 && hot_now() - start > TURN_NS) {
+    for (uint64_t before = start; srv->ev_at < srv->ev_n;) {
+        turbo_event *ev = &srv->events[srv->ev_at++];
+        int32_t plan = ev->kind == TURBO_EV_REQUEST ? ev->x->plan : TURBO_PLAN_APP;
+        run_event(srv, ev);
+        uint64_t now = hot_now();
+        if (now - before > BLOCKED_NS) {
+            warn_blocked(srv, plan, now - before);
+        }
+        before = now;
+        if (now - start > TURN_NS && srv->ev_at < srv->ev_n) {
             turboWake(srv->handle);
             break;
         }
