@@ -41,12 +41,13 @@ class Server:
     def __init__(
         self,
         handle: int,
+        fd: int,
         *,
         loop: AbstractEventLoop,
         app: Callable[..., Any],
-        state: dict[str, Any] | None,
+        state: dict[str, Any],
         root_path: str,
-        errors: Errors | None,
+        errors: Errors,
         task_type: type[Any],
         eager: bool,
         limit: int,
@@ -56,15 +57,15 @@ class Server:
         on_exit: Callable[[BaseException], None],
         log: Callable[[int, str, BaseException | None], None],
     ) -> None:
-        """Make the Python half of the core `handle` (what `engine_Open` gave).
+        """Make the Python half of the core `handle` (what `engine_Open` gave), whose wake-up descriptor is `fd`.
 
-        state: the lifespan's state; every scope gets a shallow copy. None: scopes have no "state".
+        Calls run in copies of the context that is current here.
+        state: the lifespan's state; every scope gets a shallow copy.
         root_path: the ASGI root_path; scope["path"] is root_path + path, as in uvicorn.
-        errors: None when no route is compiled. Exceptions then are logged and answered with 500.
         task_type: called as task_type(coro, loop=loop[, eager_start=True]); eager_start only when `eager`.
         limit: call threads at most. queue_limit: calls that may wait for a thread; beyond it 503.
-        spawn: start one more call thread, which will call lane_main() once. GIL held, any thread that
-            holds it. It does not raise; where no thread can be started it calls lane_lost().
+        spawn: start one more call thread, which will call lane_main() once. Raises RuntimeError, after logging
+            it, where no thread can be started.
         on_change: something that a plan was made from has changed (see set_plans). Called between
             requests on the loop's thread, returns soon, and usually ends in a new set_plans().
         on_exit: a handler raised SystemExit or KeyboardInterrupt; called after the batch was flushed.
@@ -75,25 +76,25 @@ class Server:
         """Return the descriptor to watch: readable when turn() has work."""
 
     def turn(self) -> None:
-        """Take what the engine has read, run it, hand back what is answered. Never blocks. A turn in a turn does nothing."""
+        """Take what the engine has read, run it, hand back what is answered. Never blocks.
 
-    def set_plans(self, version: int, plans: Sequence[Any], watch: Any) -> None:
-        """Install the plans of route table `version`; older ones stay until their last exchange ends.
-
-        Called before the engine gets the table, so no exchange meets a version without plans.
+        A turn inside a turn does nothing.
         """
 
-    def set_errors(self, errors: Errors | None) -> None:
-        """Replace what answers the exceptions of compiled routes."""
+    def flush(self) -> None:
+        """Hand the answers made outside a turn to the engine. The hot path schedules it by itself."""
+
+    def set_plans(self, version: int, plans: Sequence[Any], watch: Any, cors: Any = None) -> None:
+        """Install the plans of route table `version`, from the next turn on.
+
+        Called before the engine gets the table. An exchange routed by another version runs as fallback.
+        """
 
     def set_limit(self, limit: int) -> None:
         """Change the number of call threads at most; surplus threads end when they are idle."""
 
     def lane_main(self) -> None:
         """Be a call thread until the lane has too many of them, or stop_lane()."""
-
-    def lane_lost(self) -> None:
-        """Say that a thread that spawn() was asked for could not be started."""
 
     def stop_lane(self) -> None:
         """Let every call thread end after its current handler. Any thread."""

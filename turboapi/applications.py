@@ -1,0 +1,3 @@
+"""The names of `fastapi.applications`."""
+
+from fastapi.applications import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.background`."""
+
+from fastapi.background import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.concurrency`."""
+
+from fastapi.concurrency import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.datastructures`."""
+
+from fastapi.datastructures import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.dependencies`."""
+
+from fastapi.dependencies import *

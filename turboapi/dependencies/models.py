@@ -1,0 +1,3 @@
+"""The names of `fastapi.dependencies.models`."""
+
+from fastapi.dependencies.models import *

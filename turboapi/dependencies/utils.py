@@ -1,0 +1,3 @@
+"""The names of `fastapi.dependencies.utils`."""
+
+from fastapi.dependencies.utils import *

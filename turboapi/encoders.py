@@ -1,0 +1,3 @@
+"""The names of `fastapi.encoders`."""
+
+from fastapi.encoders import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.exceptions`."""
+
+from fastapi.exceptions import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.logger`."""
+
+from fastapi.logger import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.middleware`."""
+
+from fastapi.middleware import *

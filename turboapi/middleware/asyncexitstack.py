@@ -1,0 +1,3 @@
+"""The names of `fastapi.middleware.asyncexitstack`."""
+
+from fastapi.middleware.asyncexitstack import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.middleware.cors`."""
+
+from fastapi.middleware.cors import *

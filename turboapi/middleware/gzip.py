@@ -1,0 +1,3 @@
+"""The names of `fastapi.middleware.gzip`."""
+
+from fastapi.middleware.gzip import *

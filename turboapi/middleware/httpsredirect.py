@@ -1,0 +1,3 @@
+"""The names of `fastapi.middleware.httpsredirect`."""
+
+from fastapi.middleware.httpsredirect import *

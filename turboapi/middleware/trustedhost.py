@@ -1,0 +1,3 @@
+"""The names of `fastapi.middleware.trustedhost`."""
+
+from fastapi.middleware.trustedhost import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.middleware.wsgi`."""
+
+from fastapi.middleware.wsgi import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.openapi`."""
+
+from fastapi.openapi import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.openapi.constants`."""
+
+from fastapi.openapi.constants import *

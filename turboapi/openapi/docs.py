@@ -1,0 +1,3 @@
+"""The names of `fastapi.openapi.docs`."""
+
+from fastapi.openapi.docs import *

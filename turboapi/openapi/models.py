@@ -1,0 +1,3 @@
+"""The names of `fastapi.openapi.models`."""
+
+from fastapi.openapi.models import *

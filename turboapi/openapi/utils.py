@@ -1,0 +1,3 @@
+"""The names of `fastapi.openapi.utils`."""
+
+from fastapi.openapi.utils import *

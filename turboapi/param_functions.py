@@ -1,0 +1,3 @@
+"""The names of `fastapi.param_functions`."""
+
+from fastapi.param_functions import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.params`."""
+
+from fastapi.params import *

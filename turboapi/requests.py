@@ -1,0 +1,3 @@
+"""The names of `fastapi.requests`."""
+
+from fastapi.requests import *

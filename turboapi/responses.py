@@ -1,0 +1,3 @@
+"""The names of `fastapi.responses`."""
+
+from fastapi.responses import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.routing`."""
+
+from fastapi.routing import *

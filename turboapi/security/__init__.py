@@ -1,0 +1,3 @@
+"""The names of `fastapi.security`."""
+
+from fastapi.security import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.security.api_key`."""
+
+from fastapi.security.api_key import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.security.base`."""
+
+from fastapi.security.base import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.security.http`."""
+
+from fastapi.security.http import *

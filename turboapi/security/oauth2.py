@@ -1,0 +1,3 @@
+"""The names of `fastapi.security.oauth2`."""
+
+from fastapi.security.oauth2 import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.security.open_id_connect_url`."""
+
+from fastapi.security.open_id_connect_url import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.security.utils`."""
+
+from fastapi.security.utils import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.sse`."""
+
+from fastapi.sse import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.staticfiles`."""
+
+from fastapi.staticfiles import *

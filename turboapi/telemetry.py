@@ -1,0 +1,3 @@
+"""The names of `fastapi.telemetry`."""
+
+from fastapi.telemetry import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.templating`."""
+
+from fastapi.templating import *

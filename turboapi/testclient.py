@@ -1,0 +1,3 @@
+"""The names of `fastapi.testclient`."""
+
+from fastapi.testclient import *

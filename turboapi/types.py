@@ -1,0 +1,3 @@
+"""The names of `fastapi.types`."""
+
+from fastapi.types import *

@@ -1,0 +1,3 @@
+"""The names of `fastapi.utils`."""
+
+from fastapi.utils import *

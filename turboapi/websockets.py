@@ -1,0 +1,3 @@
+"""The names of `fastapi.websockets`."""
+
+from fastapi.websockets import *
