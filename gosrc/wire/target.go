@@ -156,7 +156,6 @@ func validIPv6(v []byte) bool {
 				return false
 			}
 			groups += 2
-			i = len(v)
 			break
 		}
 		if i == start || i-start > 4 {
