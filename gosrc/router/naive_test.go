@@ -107,5 +107,6 @@ func find(r *Router, path, method string) (Result, int, []Span) {
 	if res == App || res == None {
 		return res, 0, nil
 	}
-	return res, m.Route, m.Params[:len(r.Params(m.Route))]
+	params, _ := r.Params(m.Route)
+	return res, m.Route, m.Params[:len(params)]
 }

@@ -71,9 +71,10 @@ func New(routes []Route) *Router {
 	return r
 }
 
-// Params are the path parameters of route i in the order of Match.Params. nil
-// where i is a barrier or comes after one. The caller must not change them.
-func (r *Router) Params(i int) []Param { return r.names[i] }
+// Params are the path parameters of route i in the order of Match.Params; the
+// caller must not change them. ok is false where i is a barrier or comes after
+// one, and so is never found.
+func (r *Router) Params(i int) (params []Param, ok bool) { return r.names[i], uint32(i) < r.bar }
 
 // Find looks for the route of a percent-decoded path. name is the method, id
 // its number. m is set for Full and Partial.

@@ -180,7 +180,7 @@ func TestHostilePathsAreBounded(t *testing.T) {
 func TestParamsNameTheirKinds(t *testing.T) {
 	r := New(get("/{a}/{b:int}/{c:float}/{d:uuid}/{e:path}"))
 	want := []Param{{"a", Str}, {"b", Int}, {"c", Float}, {"d", UUID}, {"e", Path}}
-	if got := r.Params(0); !slices.Equal(got, want) {
+	if got, ok := r.Params(0); !ok || !slices.Equal(got, want) {
 		t.Errorf("%v", got)
 	}
 }

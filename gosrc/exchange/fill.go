@@ -1,0 +1,226 @@
+package exchange
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"turboapi/gosrc/bridge"
+	"turboapi/gosrc/router"
+	"turboapi/gosrc/wire"
+)
+
+const planApp = bridge.PlanApp
+
+// Disposition is what the transport has to do with a filled exchange.
+type Disposition uint8
+
+// The dispositions.
+const (
+	// Dispatch: give it to the lanes now. A body that follows is streamed to
+	// them, or skipped when they never ask for it.
+	Dispatch Disposition = iota
+	// Buffer: collect the body (AppendBody), up to the transport's limit, then
+	// call Ready, then give it to the lanes.
+	Buffer
+	// Static: answer it with AppendStatic; no lane sees it. The transport
+	// skips a body that follows.
+	Static
+)
+
+// Fill makes the request part of x from a parsed head and the buffer that it
+// was parsed from: the head's bytes, the index of its fields with names in
+// lower case, the decoded path, route, plan and slots. The loop's thread only.
+// x must be fresh from Acquire; flags that are set already (TLS, Unix) stay.
+// Nothing of h and buf is kept.
+func (t *Table) Fill(x *bridge.Exchange, h *wire.Head, buf []byte) Disposition {
+	query := h.Query.Of(buf)
+	x.NeedReq(h.Len + int(h.Path.Len) + 16 + fieldSize*len(h.Fields) + t.sizes.Room(query, len(h.Fields)))
+	req := x.ReqBytes()
+	copy(req, buf[:h.Len])
+	x.ReqLen = uint32(h.Len)
+
+	x.Version = t.version
+	x.Method, x.Minor = uint8(h.MethodID), h.Minor
+	x.MethodName = bridge.Span(h.Method)
+	x.Target, x.Query = bridge.Span(h.Target), bridge.Span(h.Query)
+	x.Origin, x.ContentType = int32(h.Origin), int32(h.ContentType)
+	x.Flags |= flags(h)
+	fillFields(x, h, req)
+	if !fillPath(x, h, req) {
+		x.Plan = planApp
+		return Dispatch
+	}
+
+	var m router.Match
+	path := x.Span(x.Path)
+	switch t.find(path, h, req, &m) {
+	case router.Full:
+		r := &t.routes[m.Route]
+		if r.plan == planApp || t.preflight(h) {
+			break
+		}
+		x.Plan = r.plan
+		return t.fillPlan(x, h, &t.plans[r.plan], r, &m)
+	case router.Partial:
+		return t.answer(x, h, t.routes[m.Route].partial)
+	case router.None:
+		if t.notFound >= 0 && !t.redirected(path) {
+			return t.answer(x, h, t.notFound)
+		}
+	}
+	x.Plan = planApp
+	return Dispatch
+}
+
+// find is the router's search, where the path is what it would look at.
+func (t *Table) find(path []byte, h *wire.Head, req []byte, m *router.Match) router.Result {
+	if t.rootPath != "" && bytes.HasPrefix(path, []byte(t.rootPath)) {
+		return router.App // Starlette may take the root path off first
+	}
+	return t.router.Find(path, h.MethodID, h.Method.Of(req), m)
+}
+
+// preflight reports whether the CORS middleware answers before any route.
+func (t *Table) preflight(h *wire.Head) bool {
+	return t.cors && h.Origin >= 0 && h.MethodID == wire.MethodOPTIONS
+}
+
+// fillPlan makes the slots and says what is to be done with the body.
+func (t *Table) fillPlan(x *bridge.Exchange, h *wire.Head, p *plan, r *route, m *router.Match) Disposition {
+	canonical := p.Fill(x, r.where, m.Params[:], h.CookieCount)
+	if p.body == bodyNone {
+		if !canonical {
+			x.Flags |= bridge.ReqOdd
+		}
+		return Dispatch
+	}
+	if p.body == bodyJSON {
+		canonical = canonical && h.HasBody() && h.ContentType >= 0 && isJSON(h.Fields[h.ContentType].Value.Of(x.ReqBytes()))
+	}
+	if !canonical || h.ContentLength > p.maxBody {
+		// The application reads the body itself.
+		x.Flags |= bridge.ReqOdd
+		return Dispatch
+	}
+	if h.HasBody() {
+		return Buffer
+	}
+	return Dispatch
+}
+
+// Ready ends the collection of a body: x.BodyLen bytes are all of it. The
+// loop's thread only, after Fill said Buffer.
+func (t *Table) Ready(x *bridge.Exchange) {
+	x.Flags |= bridge.ReqBodyEnd
+	if x.Version != t.version || x.Plan < 0 || int(x.Plan) >= len(t.plans) {
+		// Another table chose the plan; what it asks of the body is not known.
+		x.Flags |= bridge.ReqOdd
+		return
+	}
+	p := &t.plans[x.Plan]
+	if x.BodyLen > uint64(p.maxBody) || p.body == bodyJSON && x.BodyLen == 0 {
+		x.Flags |= bridge.ReqOdd
+	}
+}
+
+// redirected reports whether a path that no route matches may be redirected to
+// one with or without its final slashes, as Starlette does.
+func (t *Table) redirected(path []byte) bool {
+	if !t.slashes || string(path) == "/" {
+		return false
+	}
+	if t.rootPath != "" {
+		return true
+	}
+	if path[len(path)-1] == '/' {
+		return t.router.Matches(bytes.TrimRight(path, "/"))
+	}
+	var buf [256]byte
+	if len(path) >= len(buf) {
+		return true
+	}
+	return t.router.Matches(append(append(buf[:0], path...), '/'))
+}
+
+// answer makes x one that is answered by a static response, if there is one
+// and nothing is added to it.
+func (t *Table) answer(x *bridge.Exchange, h *wire.Head, static int32) Disposition {
+	x.Plan = planApp
+	if static < 0 || t.cors && h.Origin >= 0 {
+		return Dispatch
+	}
+	// A plan below PlanApp never leaves this package.
+	x.Plan = firstStatic - static
+	return Static
+}
+
+const firstStatic = planApp - 1
+
+const fieldSize = 16
+
+func flags(h *wire.Head) (f uint32) {
+	if !h.HasBody() {
+		f |= bridge.ReqBodyEnd
+	}
+	if h.MethodID == wire.MethodHEAD {
+		f |= bridge.ReqHead
+	}
+	if h.Origin >= 0 {
+		f |= bridge.ReqOrigin
+	}
+	if h.HasQuery {
+		f |= bridge.ReqHasQuery
+	}
+	if h.Expect100 {
+		f |= bridge.ReqContinue
+	}
+	return f
+}
+
+// fillFields copies the index of the fields and makes their names lower case.
+func fillFields(x *bridge.Exchange, h *wire.Head, req []byte) {
+	x.FieldsOff, x.NFields = (x.ReqLen+7)&^7, uint32(len(h.Fields))
+	x.ReqLen = x.FieldsOff + fieldSize*x.NFields
+	fields := x.Fields()
+	for i, f := range h.Fields {
+		fields[i] = bridge.Field{Name: bridge.Span(f.Name), Value: bridge.Span(f.Value)}
+		name := req[f.Name.Off : f.Name.Off+f.Name.Len]
+		wire.AppendLower(name[:0], name)
+	}
+}
+
+// fillPath sets the raw and the decoded path. It reports false where only
+// Python can tell what the path is: it decodes what is not UTF-8 its own way.
+func fillPath(x *bridge.Exchange, h *wire.Head, req []byte) bool {
+	x.RawPath = bridge.Span(h.Path)
+	if h.EmptyPath {
+		// http://host and no path mean "/" (RFC 9112, 3.2.1).
+		x.RawPath = bridge.Span{Off: x.ReqLen, Len: 1}
+		req[x.ReqLen] = '/'
+		x.ReqLen++
+	}
+	x.Path = x.RawPath
+	raw := x.Span(x.RawPath)
+	if bytes.IndexByte(raw, '%') < 0 {
+		return len(raw) > 0
+	}
+	out := wire.AppendUnescaped(req[x.ReqLen:x.ReqLen:len(req)], raw)
+	x.Path = bridge.Span{Off: x.ReqLen, Len: uint32(len(out))}
+	x.ReqLen += uint32(len(out))
+	return utf8.Valid(out)
+}
+
+// isJSON reports whether a Content-Type is application/json, with or without
+// parameters. FastAPI takes more for JSON; that is the application's to see.
+func isJSON(v []byte) bool {
+	const media = "application/json"
+	if string(v) == media {
+		return true
+	}
+	if i := bytes.IndexByte(v, ';'); i >= 0 {
+		v = v[:i]
+	}
+	v = bytes.TrimSpace(v)
+	return len(v) == len(media) && strings.EqualFold(string(v), media)
+}

@@ -1,0 +1,238 @@
+// Package exchange turns a parsed request head into an exchange record, by the
+// route table, and a record's response part into bytes.
+package exchange
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	jsoniter "github.com/json-iterator/go"
+
+	"turboapi/gosrc/extract"
+	"turboapi/gosrc/router"
+	"turboapi/gosrc/wire"
+)
+
+// What NewTable refuses; the error says where in the table it is.
+var (
+	errTable  = errors.New("exchange: route table")
+	errPlan   = errors.New("no such plan")
+	errPlanID = errors.New("plans are not numbered in their order")
+	errBody   = errors.New("unknown kind of body")
+	errStatic = errors.New("not a response that can be sent")
+	errNumber = errors.New("out of range")
+)
+
+// Table is a route table with its plans. It is immutable: any number of
+// threads may use it.
+type Table struct {
+	version  uint32
+	cors     bool
+	slashes  bool // a path that matches but for its final slash is redirected
+	rootPath string
+	router   *router.Router
+	routes   []route
+	plans    []plan
+	statics  []static
+	notFound int32 // index in statics, -1: the application answers
+	sizes    extract.Sizes
+}
+
+type route struct {
+	plan    int32 // index in plans, or bridge.PlanApp
+	partial int32 // index in statics, -1: the application answers
+	where   extract.Path
+}
+
+type plan struct {
+	*extract.Plan
+	body    body
+	maxBody int64
+}
+
+// body says what becomes of a plan's request body.
+type body uint8
+
+const (
+	bodyNone  body = iota // never read
+	bodyJSON              // collected; odd if empty or not declared as JSON
+	bodyBytes             // collected
+)
+
+// static is a response that the table holds ready.
+type static struct {
+	status int
+	fields []byte // as wire.AppendHead wants them
+	body   []byte
+}
+
+// The table's JSON form; docs/internals/contracts.md describes it.
+type (
+	tableJSON struct {
+		Version       int64                 `json:"version"`
+		CORS          bool                  `json:"cors"`
+		RedirectSlash bool                  `json:"redirect_slashes"`
+		RootPath      string                `json:"root_path"`
+		NotFound      *staticJSON           `json:"not_found"`
+		Routes        []jsoniter.RawMessage `json:"routes"`
+		Plans         []jsoniter.RawMessage `json:"plans"`
+	}
+	routeJSON struct {
+		Path    string      `json:"path"`
+		Methods []string    `json:"methods"`
+		Plan    *int32      `json:"plan"`
+		Partial *staticJSON `json:"partial"`
+		Mount   bool        `json:"mount"`
+		Barrier bool        `json:"barrier"`
+	}
+	planJSON struct {
+		ID      int32       `json:"id"`
+		Body    string      `json:"body"`
+		MaxBody *int64      `json:"max_body"`
+		Params  []paramJSON `json:"params"`
+	}
+	paramJSON struct {
+		In       string `json:"in"`
+		Name     string `json:"name"`
+		Form     string `json:"form"`
+		Required bool   `json:"required"`
+	}
+	staticJSON struct {
+		Status int         `json:"status"`
+		Fields [][2]string `json:"fields"`
+		Body   string      `json:"body"`
+	}
+)
+
+// strict refuses members that nobody reads: the two sides would disagree.
+var strict = jsoniter.Config{DisallowUnknownFields: true, CaseSensitive: true}.Froze()
+
+// NewTable reads a table from its JSON form. It keeps nothing of data. The
+// error names the route or plan and what is wrong with it.
+func NewTable(data []byte) (*Table, error) {
+	var in tableJSON
+	if err := strict.Unmarshal(data, &in); err != nil {
+		return nil, fmt.Errorf("%w: %w", errTable, err)
+	}
+	if in.Version < 0 || in.Version > math.MaxUint32 {
+		return nil, fmt.Errorf("%w: version %d: %w", errTable, in.Version, errNumber)
+	}
+	t := &Table{version: uint32(in.Version), cors: in.CORS, slashes: in.RedirectSlash, rootPath: in.RootPath}
+	var err error
+	if t.notFound, err = t.static(in.NotFound); err != nil {
+		return nil, fmt.Errorf("%w: not_found: %w", errTable, err)
+	}
+	for i, raw := range in.Plans {
+		if err := t.addPlan(i, raw); err != nil {
+			return nil, fmt.Errorf("%w: plans[%d]: %w", errTable, i, err)
+		}
+	}
+	var list []router.Route
+	raw := make([]routeJSON, len(in.Routes))
+	for i := range in.Routes {
+		if err := strict.Unmarshal(in.Routes[i], &raw[i]); err != nil {
+			return nil, fmt.Errorf("%w: routes[%d]: %w", errTable, i, err)
+		}
+		r := &raw[i]
+		list = append(list, router.Route{Path: r.Path, Methods: r.Methods, Mount: r.Mount, Barrier: r.Barrier})
+	}
+	t.router = router.New(list)
+	for i := range raw {
+		if err := t.addRoute(i, &raw[i]); err != nil {
+			return nil, fmt.Errorf("%w: routes[%d] %q: %w", errTable, i, raw[i].Path, err)
+		}
+	}
+	return t, nil
+}
+
+// Version is the number that the table was given.
+func (t *Table) Version() uint32 { return t.version }
+
+func (t *Table) addPlan(i int, raw []byte) error {
+	var in planJSON
+	if err := strict.Unmarshal(raw, &in); err != nil {
+		return err
+	}
+	if int(in.ID) != i {
+		return fmt.Errorf("id %d: %w", in.ID, errPlanID)
+	}
+	p := plan{maxBody: math.MaxInt64}
+	switch in.Body {
+	case "none":
+	case "json":
+		p.body = bodyJSON
+	case "bytes":
+		p.body = bodyBytes
+	default:
+		return fmt.Errorf("body %q: %w", in.Body, errBody)
+	}
+	if in.MaxBody != nil {
+		if *in.MaxBody < 0 {
+			return fmt.Errorf("max_body %d: %w", *in.MaxBody, errNumber)
+		}
+		p.maxBody = *in.MaxBody
+	}
+	params := make([]extract.Param, len(in.Params))
+	for k, q := range in.Params {
+		params[k] = extract.Param(q)
+	}
+	var err error
+	if p.Plan, err = extract.NewPlan(params); err != nil {
+		return err
+	}
+	t.plans = append(t.plans, p)
+	t.sizes = t.sizes.Max(p.Sizes())
+	return nil
+}
+
+func (t *Table) addRoute(i int, in *routeJSON) (err error) {
+	r := route{plan: planApp}
+	if in.Plan != nil {
+		r.plan = *in.Plan
+	}
+	if r.partial, err = t.static(in.Partial); err != nil {
+		return fmt.Errorf("partial: %w", err)
+	}
+	if r.plan != planApp {
+		if r.plan < 0 || int(r.plan) >= len(t.plans) || in.Barrier || in.Mount {
+			return fmt.Errorf("plan %d: %w", r.plan, errPlan)
+		}
+		if params, ok := t.router.Params(i); ok {
+			if r.where, err = t.plans[r.plan].Bind(params); err != nil {
+				return fmt.Errorf("plan %d: %w", r.plan, err)
+			}
+		}
+	}
+	t.routes = append(t.routes, r)
+	return nil
+}
+
+// static notes a ready response and returns its index, -1 for none. The wire
+// package has to accept it, so that nothing can go wrong when it is sent.
+func (t *Table) static(in *staticJSON) (int32, error) {
+	if in == nil {
+		return -1, nil
+	}
+	s := static{status: in.Status, body: []byte(in.Body)}
+	for _, f := range in.Fields {
+		s.fields = pack(s.fields, f[0], f[1])
+	}
+	if s.status < 200 {
+		return 0, fmt.Errorf("status %d: %w", s.status, errStatic)
+	}
+	r := wire.Reply{Status: s.status, Minor: 1}
+	if _, _, err := wire.AppendHead(nil, &r, s.fields, int64(len(s.body)), nil); err != nil {
+		return 0, fmt.Errorf("%w: %w", errStatic, err)
+	}
+	t.statics = append(t.statics, s)
+	return int32(len(t.statics) - 1), nil
+}
+
+// pack appends a field as exchange.h has it.
+func pack(dst []byte, name, value string) []byte {
+	dst = binary.NativeEndian.AppendUint32(dst, uint32(len(name)))
+	dst = binary.NativeEndian.AppendUint32(dst, uint32(len(value)))
+	return append(append(dst, name...), value...)
+}
