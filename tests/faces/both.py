@@ -66,9 +66,7 @@ class Both:
         if own == served:
             return
         shared = sum(1 for _ in itertools.takewhile(lambda two: two[0] == two[1], zip(own, served, strict=False)))
-        table = side_by_side(
-            f"own ASGI face | {self.transport}", [("trace", own[shared:], served[shared:])]
-        )
+        table = side_by_side(f"own ASGI face | {self.transport}", [("trace", own[shared:], served[shared:])])
         when = show_request(asked) if asked else "(at the end)"
         raise Different(f"different: trace, after {shared} equal notes\n{when}\n{table}")
 

@@ -16,7 +16,7 @@ from .trace import Trace
 Step = tuple[int | set[int], Request] | Callable[[Any], None]
 
 EVERYTHING = frozenset({"*"})
-CASES: dict[str, "Case"] = {}
+CASES: dict[str, Case] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,7 @@ def case(
         if name in CASES:
             raise ValueError(f"two cases are called {name!r}")
         subject = factory.__module__.rpartition(".")[2]
-        CASES[name] = Case(
-            name, subject, factory, tuple(steps), frozenset(fallback), since, tuple(mask), wild
-        )
+        CASES[name] = Case(name, subject, factory, tuple(steps), frozenset(fallback), since, tuple(mask), wild)
         return factory
 
     return enter

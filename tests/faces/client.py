@@ -164,9 +164,7 @@ class Client:
         except ConnectionResetError:
             return b""
         except TimeoutError as error:
-            raise WireError(
-                f"nothing for {self.timeout} s; so far {self._data[:200]!r}"
-            ) from error
+            raise WireError(f"nothing for {self.timeout} s; so far {self._data[:200]!r}") from error
 
     def drop(self) -> None:
         """Close the connection at once."""

@@ -42,15 +42,13 @@ class TurboServed:
 
     def verdicts(self) -> list[tuple[frozenset[str], str, str]] | None:
         """Methods, path and "compiled" or "fallback: reason" of every route."""
-        return [
-            (frozenset(methods or ()), path, verdict)
-            for methods, path, verdict in self._server.routes()
-        ]
+        return [(frozenset(methods or ()), path, verdict) for methods, path, verdict in self._server.routes()]
 
 
 def serve(app: Any, transport: str) -> Served:
     """Start a server. FACES_SERVER=module:callable puts another one in the engine's place, which is how the
-    harness itself is checked against a server that is known to be right."""
+    harness itself is checked against a server that is known to be right.
+    """
     other = os.environ.get("FACES_SERVER")
     if other is None:
         return TurboServed(app, transport)

@@ -12,15 +12,13 @@ from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
-from .reply import Reply
+from .reply import Reply, bodyless
 from .request import Request
 
 Message = MutableMapping[str, Any]
 Peer = tuple[str, int]
 
-NO_ANSWER = Reply(
-    500, ((b"content-type", b"text/plain; charset=utf-8"),), b"Internal Server Error", servers_own=True
-)
+NO_ANSWER = Reply(500, ((b"content-type", b"text/plain; charset=utf-8"),), b"Internal Server Error", servers_own=True)
 PATIENCE = 10.0
 
 
@@ -159,9 +157,11 @@ class Cycle:
             return NO_ANSWER
         status = self._start["status"]
         headers = tuple(
-            (bytes(name).lower(), bytes(value).strip(b" \t"))
-            for name, value in self._start.get("headers", ())
+            (bytes(name).lower(), bytes(value).strip(b" \t")) for name, value in self._start.get("headers", ())
         )
-        silent = self._asked.method == b"HEAD" or status < 200 or status in (204, 304)
-        body = b"" if silent else b"".join(self._body)
-        return Reply(status, headers, body, aborted=not self._complete)
+        if bodyless(self._asked, status):
+            return Reply(status, headers, b"", aborted=not self._complete)
+        body = b"".join(self._body)
+        stated = [int(value) for name, value in headers if name == b"content-length"]
+        # What is shorter than its stated length cannot be told from what broke off (RFC 9112, 8).
+        return Reply(status, headers, body, aborted=not self._complete or any(len(body) < n for n in stated))

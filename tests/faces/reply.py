@@ -91,9 +91,7 @@ def masked(value: bytes, mask: Sequence[bytes]) -> bytes:
     return value
 
 
-def masked_headers(
-    headers: list[tuple[bytes, bytes]], mask: Sequence[bytes]
-) -> list[tuple[bytes, bytes]]:
+def masked_headers(headers: list[tuple[bytes, bytes]], mask: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
     return [(name, masked(value, mask)) for name, value in headers]
 
 

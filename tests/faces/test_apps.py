@@ -10,6 +10,12 @@ from . import apps  # noqa: F401  fills the table
 from .case import CASES, Case, run
 from .verdicts import broken_promises
 
+# A warning inside an application must not become an exception there, which it would answer with 500.
+pytestmark = [
+    pytest.mark.filterwarnings("default::UserWarning"),
+    pytest.mark.filterwarnings("default::DeprecationWarning"),
+]
+
 
 @pytest.mark.parametrize("case", CASES.values(), ids=lambda case: f"{case.subject}.{case.name}")
 def test_both_faces_answer_alike(case: Case, transport: str) -> None:

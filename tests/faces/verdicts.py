@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from .case import Case
 
 # FastAPI's own pages are plain Starlette routes.
-PAGES = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+PAGES = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc", "/reference", "/schema"}
 
 Verdict = tuple[frozenset[str], str, str]
 

@@ -24,7 +24,7 @@ RAW = [
     b'{"name": "pen", "price": 1.5',
     b'{"name": "pen", "price": 1.5}x',
     b'{"name": "pen", "price": 1.5}\n\n',
-    b"\t{\"name\": \"pen\"\r\n, \"price\": 1.5}",
+    b'\t{"name": "pen"\r\n, "price": 1.5}',
     b"{'name': 'pen', 'price': 1.5}",
     b'{"name": "pen", "price": 1.5,}',
     b'{"name": "pen", "price": NaN}',
@@ -89,14 +89,23 @@ def body_model(trace: Trace) -> FastAPI:
 TYPES = ["application/json", "APPLICATION/JSON", "application/json; charset=utf-8", "application/json;charset=latin-1"]
 TYPES += ["application/vnd.api+json", "application/problem+json; q=1", "application/+json", "application/jsonx"]
 TYPES += ["text/plain", "text/json", "application/x-www-form-urlencoded", "", " ", "application", "/json", "json"]
-TYPES += ["application/json, text/plain", "application/geo+JSON", "multipart/form-data", "application/xml", "; application/json"]
+TYPES += [
+    "application/json, text/plain",
+    "application/geo+JSON",
+    "multipart/form-data",
+    "application/xml",
+    "; application/json",
+]
 
 
 @case(
     [({200, 422}, post("/", {"Content-Type": kind}, json=ITEM)) for kind in TYPES]
     + [({200, 422}, post("/", body=b'{"name": "pen", "price": 1}'))]
     + [({200, 422}, post("/", [("Content-Type", "text/plain"), ("Content-Type", "application/json")], json=ITEM))]
-    + [(500, post("/", {"Content-Type": "text/plain"}, body=b"\xff\xfe")), (422, post("/", {"Content-Type": "text/plain"}))]
+    + [
+        (500, post("/", {"Content-Type": "text/plain"}, body=b"\xff\xfe")),
+        (422, post("/", {"Content-Type": "text/plain"})),
+    ]
     + [(422, post("/", {"Content-Type": "text/plain"}, body=b"caf\xc3\xa9"))]
 )
 def body_content_types(trace: Trace) -> FastAPI:
@@ -214,7 +223,7 @@ def body_optional(trace: Trace) -> FastAPI:
         return {"item": item}
 
     @app.post("/default")
-    async def default(item: Item = Item(name="made")):  # noqa: B008
+    async def default(item: Item = Item(name="made")):
         return {"item": item}
 
     @app.post("/two")
@@ -233,10 +242,16 @@ def body_optional(trace: Trace) -> FastAPI:
     + [(422, post("/int", json=5.5)), (200, post("/int", json=5.0)), (200, post("/int", json=2**70))]
     + [(200, post("/list", json=[1, 2])), (422, post("/list", json=[1, "x", None])), (422, post("/list", json={}))]
     + [(200, post("/dict", json={"1": 1.5, "2": 2})), (422, post("/dict", json={"x": 1}))]
-    + [({200, 422}, post("/any", JSON, body=raw)) for raw in (b"1", b'"x"', b"[1,{}]", b"null", b"true", b"1e5", b"-0", b"")]
+    + [
+        ({200, 422}, post("/any", JSON, body=raw))
+        for raw in (b"1", b'"x"', b"[1,{}]", b"null", b"true", b"1e5", b"-0", b"")
+    ]
     + [(200, post("/any", {"Content-Type": "text/plain"}, body=b"text")), (200, post("/free", json={"a": [1, None]}))]
     + [(422, post("/free", json=[])), (200, post("/text", json="x")), (422, post("/text", json=1))]
-    + [({200, 422}, post("/bytes", json="x")), ({200, 422}, post("/text", {"Content-Type": "text/plain"}, body=b"text"))]
+    + [
+        ({200, 422}, post("/bytes", json="x")),
+        ({200, 422}, post("/text", {"Content-Type": "text/plain"}, body=b"text")),
+    ]
     + [(200, post("/union", json={"kind": "cat", "lives": 9})), (422, post("/union", json={"kind": "cow"}))]
     + [(422, post("/union", json={"kind": "dog"})), (200, post("/union", json={"kind": "dog", "barks": True}))]
 )
@@ -337,7 +352,14 @@ def body_nested_and_configured(trace: Trace) -> FastAPI:
         s: str = Field(min_length=2, pattern="^a")
         l: list[int] = Field(min_length=1)  # noqa: E741
 
-    for path, model in [("", Outer), ("forbid", Forbid), ("allow", Allow), ("strict", Strict), ("alias", Aliased), ("rules", Rules)]:
+    for path, model in [
+        ("", Outer),
+        ("forbid", Forbid),
+        ("allow", Allow),
+        ("strict", Strict),
+        ("alias", Aliased),
+        ("rules", Rules),
+    ]:
 
         def make(model: type[BaseModel]):
             async def create(item: model):
@@ -373,5 +395,41 @@ def methods(trace: Trace) -> FastAPI:
     @app.get("/body")
     async def unusual(item: Item):
         return item
+
+    return app
+
+
+@case(
+    [
+        (200, post("/app", json={"name": "x" * 20})),
+        (413, post("/app", json={"name": "x" * 200})),
+        (200, post("/route", json={"name": "x" * 200})),
+        (413, post("/route", json={"name": "x" * 2000})),
+        (413, post("/app", JSON, body=b" " * 300, chunks=[100, 100, 100])),
+        (422, post("/app", json={})),
+        (200, post("/unread", body=b"y" * 90)),
+        ({200, 413}, post("/unread", body=b"y" * 900)),
+    ],
+    since=("0.161.0", "max_body_size"),
+)
+def body_limits(trace: Trace) -> FastAPI:
+    app = FastAPI(max_body_size=100)
+
+    class Item(BaseModel):
+        name: str
+
+    @app.post("/app")
+    async def by_app(item: Item):
+        trace("by_app")
+        return item
+
+    @app.post("/route", max_body_size=1000)
+    def by_route(item: Item):
+        trace("by_route")
+        return item
+
+    @app.post("/unread")
+    async def unread():
+        return "unread"
 
     return app

@@ -50,7 +50,15 @@ def dependency_functions(trace: Trace) -> FastAPI:
     return app
 
 
-@case([(200, get("/?n=1")), (422, get("/?n=x")), (200, get("/uncached?n=2")), (422, get("/uncached")), (200, get("/diamond?n=3"))])
+@case(
+    [
+        (200, get("/?n=1")),
+        (422, get("/?n=x")),
+        (200, get("/uncached?n=2")),
+        (422, get("/uncached")),
+        (200, get("/diamond?n=3")),
+    ]
+)
 def dependency_cache(trace: Trace) -> FastAPI:
     app = FastAPI()
     count = 0
@@ -74,11 +82,15 @@ def dependency_cache(trace: Trace) -> FastAPI:
         return [one, two]
 
     @app.get("/uncached")
-    async def uncached(one: Annotated[int, Depends(base, use_cache=False)], two: Annotated[int, Depends(base, use_cache=False)]):
+    async def uncached(
+        one: Annotated[int, Depends(base, use_cache=False)], two: Annotated[int, Depends(base, use_cache=False)]
+    ):
         return [one, two]
 
     @app.get("/diamond")
-    def diamond(one: Annotated[str, Depends(left)], two: Annotated[str, Depends(right)], three: Annotated[int, Depends(base)]):
+    def diamond(
+        one: Annotated[str, Depends(left)], two: Annotated[str, Depends(right)], three: Annotated[int, Depends(base)]
+    ):
         return [one, two, three]
 
     return app
@@ -108,7 +120,15 @@ def dependency_nesting_and_errors(trace: Trace) -> FastAPI:
     return app
 
 
-@case([(200, get("/?size=3&q=ab")), (422, get("/?size=x")), (200, get("/instance?q=abcdef")), (200, get("/method")), (200, get("/shortcut?size=2"))])
+@case(
+    [
+        (200, get("/?size=3&q=ab")),
+        (422, get("/?size=x")),
+        (200, get("/instance?q=abcdef")),
+        (200, get("/method")),
+        (200, get("/shortcut?size=2")),
+    ]
+)
 def dependency_classes(trace: Trace) -> FastAPI:
     app = FastAPI()
 

@@ -117,9 +117,33 @@ def header_model(trace: Trace) -> FastAPI:
     return app
 
 
-COOKIES = ["session=abc; n=5", "n=5", "n=5;session=x", "session=a=b; n=5", 'session="quoted value"; n="5"', "n", "=5", ""]
-COOKIES += ["n=5; n=6", "n=x", "session=caf%C3%A9; n=5", "session=\xe9; n=5", "n=5; ; session=x", " n = 5 ", "N=5", "n=5,session=x"]
-COOKIES += ['session="a\\073b\\"c"; n=1', "n=5; session=" + "y" * 5000, "$Version=1; n=5", "session=a b; n=5", "n=5; session=[1,2]"]
+COOKIES = [
+    "session=abc; n=5",
+    "n=5",
+    "n=5;session=x",
+    "session=a=b; n=5",
+    'session="quoted value"; n="5"',
+    "n",
+    "=5",
+    "",
+]
+COOKIES += [
+    "n=5; n=6",
+    "n=x",
+    "session=caf%C3%A9; n=5",
+    "session=\xe9; n=5",
+    "n=5; ; session=x",
+    " n = 5 ",
+    "N=5",
+    "n=5,session=x",
+]
+COOKIES += [
+    'session="a\\073b\\"c"; n=1',
+    "n=5; session=" + "y" * 5000,
+    "$Version=1; n=5",
+    "session=a b; n=5",
+    "n=5; session=[1,2]",
+]
 
 
 @case(

@@ -1,0 +1,209 @@
+"""Applications that change while they run."""
+
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import PlainTextResponse
+from fastapi.routing import APIRoute
+
+from ..case import case
+from ..request import get, post
+from ..trace import Trace
+
+
+def add_route(app: FastAPI) -> None:
+    @app.get("/added")
+    async def added(n: int = 1):
+        return ["added", n]
+
+
+def add_first(app: FastAPI) -> None:
+    app.router.routes.insert(0, APIRoute("/old", lambda: "a new one before the old", methods=["GET"]))
+
+
+def remove(app: FastAPI) -> None:
+    app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") != "/old"]
+
+
+def include(app: FastAPI) -> None:
+    router = APIRouter(prefix="/router")
+
+    @router.get("/{n}")
+    def read(n: int):
+        return n
+
+    app.include_router(router)
+
+
+@case(
+    [
+        (200, get("/old")),
+        (404, get("/added")),
+        add_route,
+        (200, get("/added?n=5")),
+        (422, get("/added?n=x")),
+        (405, post("/added")),
+        (404, get("/router/5")),
+        include,
+        (200, get("/router/5")),
+        (422, get("/router/x")),
+        add_first,
+        (200, get("/old")),
+        remove,
+        (404, get("/old")),
+        (200, get("/added")),
+    ],
+    wild=False,
+)
+def routes_changed_from_outside(trace: Trace) -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/old")
+    async def old():
+        return "old"
+
+    return app
+
+
+@case(
+    [
+        (404, get("/new/x")),
+        (200, post("/routes/x")),
+        (200, get("/new/x")),
+        (200, post("/sync/y")),
+        (200, get("/new/y")),
+        (404, get("/new/z")),
+        (200, post("/forget")),
+        (404, get("/new/x")),
+        (200, post("/routes/x")),
+        (200, get("/new/x")),
+    ],
+    wild=False,
+)
+def routes_changed_by_handlers(trace: Trace) -> FastAPI:
+    app = FastAPI()
+
+    def add(name: str) -> None:
+        app.add_api_route(f"/new/{name}", lambda: name, methods=["GET"])
+
+    @app.post("/routes/{name}")
+    async def by_async(name: str):
+        add(name)
+        return len(app.routes) > 0
+
+    @app.post("/sync/{name}")
+    def by_sync(name: str):
+        add(name)
+
+    @app.post("/forget")
+    async def forget():
+        app.router.routes = [route for route in app.router.routes if not getattr(route, "path", "").startswith("/new/")]
+
+    return app
+
+
+class Trouble(Exception):
+    pass
+
+
+async def troubled(request: Request, error: Exception):
+    return PlainTextResponse("troubled", 418)
+
+
+@case(
+    [
+        (418, get("/raise")),
+        (200, get("/fine")),
+        lambda app: app.add_exception_handler(KeyError, troubled),
+        ({418, 500}, get("/key")),
+        ({418, 500}, get("/key")),
+        lambda app: app.exception_handlers.pop(Trouble),
+        ({418, 500}, get("/raise")),
+    ],
+    wild=False,
+)
+def exception_handlers_changed(trace: Trace) -> FastAPI:
+    """Starlette builds its stack once, so what is registered after the first request has no effect: the same here."""
+    app = FastAPI()
+    app.add_exception_handler(Trouble, troubled)
+
+    @app.get("/raise")
+    async def raises():
+        raise Trouble
+
+    @app.get("/key")
+    async def key():
+        raise KeyError("k")
+
+    @app.get("/fine")
+    async def fine():
+        return "fine"
+
+    return app
+
+
+def register(app: FastAPI) -> None:
+    app.add_exception_handler(KeyError, troubled)
+
+
+def rebuild(app: FastAPI) -> None:
+    app.middleware_stack = None
+
+
+@case(
+    [
+        (500, get("/key")),
+        (500, get("/trouble")),
+        register,
+        (500, get("/key")),
+        rebuild,
+        (418, get("/key")),
+        (418, get("/trouble")),
+    ],
+    wild=False,
+)
+def exception_handlers_registered_too_late(trace: Trace) -> FastAPI:
+    """The stack is built when lifespan begins: what start-up registers comes too late, until it is built anew."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI):
+        app.add_exception_handler(Trouble, troubled)
+        yield
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.get("/key")
+    async def key():
+        raise KeyError("k")
+
+    @app.get("/trouble")
+    def trouble():
+        raise Trouble
+
+    return app
+
+
+@case(
+    [
+        (200, get("/openapi.json")),
+        (200, get("/x?n=1")),
+        lambda app: setattr(app, "openapi", lambda: {"replaced": True}),
+        (200, get("/openapi.json")),
+        lambda app: setattr(app.state, "value", 2),
+        (200, get("/x?n=2")),
+        lambda app: setattr(app.router, "redirect_slashes", False),
+        (404, get("/x/")),
+        lambda app: setattr(app.router, "redirect_slashes", True),
+        (307, get("/x/")),
+    ],
+    wild=False,
+)
+def settings_changed(trace: Trace) -> FastAPI:
+    app = FastAPI()
+    app.state.value = 1
+
+    @app.get("/x")
+    async def x(request: Request, n: int):
+        return [n, request.app.state.value]
+
+    return app
