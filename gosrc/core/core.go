@@ -33,7 +33,7 @@ var registry struct {
 }
 
 // emptyTable leaves every request to the application.
-var emptyTable = []byte(`{"version":0,"cors":false,"redirect_slashes":false,"root_path":"","not_found":null,"routes":[],"plans":[]}`)
+var emptyTable = []byte(`{"version":0,"routes":[{"barrier":true}]}`)
 
 // Open makes a server from settings, JSON as docs/internals/contracts.md shows
 // it; an unknown key is an error, a missing one means its default. The listeners' descriptors are duplicated; the caller's stay the caller's.

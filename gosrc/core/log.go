@@ -15,72 +15,87 @@ import (
 // dropped and counted.
 const maxLog = 1 << 20
 
-// Log is a bounded queue of log lines on their way to Python's logging. Each is
-// a JSON object and a line feed:
-//
-//	{"log":"error","level":"error"|"warning"|"info","text":"..."}
-//	{"log":"access","client":"127.0.0.1:40000","method":"GET","target":"/a?b",
-//	 "version":"1.1","status":200,"bytes":27,"seconds":0.000123}
-//
-// Text that is not UTF-8 comes with replacement characters. Any thread may
-// write.
+// Levels, as Python's logging numbers them.
+const (
+	levelInfo    = 20
+	levelWarning = 30
+	levelError   = 40
+)
+
+// Log is a bounded queue of lines on their way to Python's logging. Any thread
+// may write. Text that is not UTF-8 comes out with replacement characters.
 type Log struct {
 	count *Counters
+	level int
 
 	mu      sync.Mutex
-	lines   []byte
-	dropped int64 // since the last Take
+	lines   []byte // JSON objects, each with a comma behind it
+	dropped int64  // since the last Take
 	waiting atomic.Bool
 }
 
+// NewLog makes a queue for lines of that level and above (as Python's logging);
+// access lines have none. It counts what it drops in c.
+func NewLog(c *Counters, level int) *Log { return &Log{count: c, level: level} }
+
 // Error queues a line for the error log, formatted as by fmt.Sprintf.
-func (l *Log) Error(format string, args ...any) { l.text("error", fmt.Sprintf(format, args...)) }
+func (l *Log) Error(format string, args ...any) { l.text(levelError, "", format, args) }
 
-// Warn is Error with level "warning".
-func (l *Log) Warn(format string, args ...any) { l.text("warning", fmt.Sprintf(format, args...)) }
+// Warn is Error with the level warning.
+func (l *Log) Warn(format string, args ...any) { l.text(levelWarning, "", format, args) }
 
-func (l *Log) text(level, text string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.room(len(text)) {
+// Stack is Error with a stack.
+func (l *Log) Stack(stack []byte, format string, args ...any) {
+	l.text(levelError, string(stack), format, args)
+}
+
+func (l *Log) text(level int, stack, format string, args []any) {
+	if level < l.level {
 		return
 	}
-	b := append(l.lines, `{"log":"error","level":"`...)
-	b = append(b, level...)
-	b = append(b, `","text":"`...)
+	text := fmt.Sprintf(format, args...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.room(len(text) + len(stack)) {
+		return
+	}
+	b := appendTime(l.lines)
+	b = append(b, `"level":`...)
+	b = strconv.AppendInt(b, int64(level), 10)
+	b = append(b, `,"msg":"`...)
 	b = appendText(b, text)
-	l.lines = append(b, "\"}\n"...)
+	b = append(b, `","stack":"`...)
+	b = appendText(b, stack)
+	l.lines = append(b, `"},`...)
 }
 
 // Access queues a line for the access log about x, whose response had that
-// status and that many payload bytes and was complete at end (monotonic ns, as
-// x.TRead). Call it before x is released and only when Options.AccessLog is set.
-func (l *Log) Access(x *bridge.Exchange, status int, bytes int64, end uint64) {
+// status and was complete at end (see Now). Call it before x is released, and
+// only when Options.AccessLog is set.
+func (l *Log) Access(x *bridge.Exchange, status int, end uint64) {
 	method, target := x.Span(x.MethodName), x.Span(x.Target)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.room(len(method) + len(target)) {
 		return
 	}
-	b := append(l.lines, `{"log":"access","client":"`...)
+	b := append(appendTime(l.lines), `"a":["`...)
 	if x.Flags&bridge.ReqUnix == 0 {
 		b = appendText(b, cString(x.ClientHost[:]))
 		b = append(b, ':')
 		b = strconv.AppendUint(b, uint64(x.ClientPort), 10)
 	}
-	b = append(b, `","method":"`...)
+	b = append(b, `","`...)
 	b = appendText(b, method)
-	b = append(b, `","target":"`...)
+	b = append(b, `","`...)
 	b = appendText(b, target)
-	b = append(b, `","version":"1.`...)
+	b = append(b, `",`...)
 	b = strconv.AppendUint(b, uint64(x.Minor), 10)
-	b = append(b, `","status":`...)
+	b = append(b, ',')
 	b = strconv.AppendInt(b, int64(status), 10)
-	b = append(b, `,"bytes":`...)
-	b = strconv.AppendInt(b, bytes, 10)
-	b = append(b, `,"seconds":`...)
-	b = strconv.AppendFloat(b, time.Duration(end-x.TRead).Seconds(), 'f', 6, 64)
-	l.lines = append(b, "}\n"...)
+	b = append(b, ',')
+	b = strconv.AppendUint(b, (end-min(end, x.TRead))/1000, 10)
+	l.lines = append(b, "]},"...)
 }
 
 // room reports whether a line with n bytes of text may be queued, and counts it
@@ -98,21 +113,37 @@ func (l *Log) room(n int) bool {
 // Waiting reports whether Take has something to give. Any thread, cheap.
 func (l *Log) Waiting() bool { return l.waiting.Load() }
 
-// Take returns the queued lines and forgets them; the caller owns the result.
-// If lines were dropped since the last Take, a warning that says how many is
-// the last of them.
+// Take returns the queued lines and forgets them, as JSON that the caller owns:
+//
+//	{"dropped":0,"lines":[
+//	  {"t":1764000000.123,"level":40,"msg":"...","stack":"goroutine 1 ..."},
+//	  {"t":1764000000.123,"a":["127.0.0.1:4242","GET","/x?y=1",1,200,57]}]}
+//
+// dropped counts the lines that found the queue full since the last Take; "a"
+// has client (empty on a Unix socket), method, target, minor version, status,
+// microseconds.
 func (l *Log) Take() []byte {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	b := l.lines
-	l.lines = nil
-	if l.dropped > 0 {
-		b = append(b, `{"log":"error","level":"warning","text":"`...)
-		b = strconv.AppendInt(b, l.dropped, 10)
-		b = append(b, " log lines were dropped\"}\n"...)
-		l.dropped = 0
-	}
+	lines, dropped := l.lines, l.dropped
+	l.lines, l.dropped = nil, 0
 	l.waiting.Store(false)
+	l.mu.Unlock()
+
+	b := append(make([]byte, 0, len(lines)+40), `{"dropped":`...)
+	b = strconv.AppendInt(b, dropped, 10)
+	b = append(b, `,"lines":[`...)
+	if len(lines) > 0 {
+		b = append(b, lines[:len(lines)-1]...)
+	}
+	return append(b, "]}"...)
+}
+
+// appendTime opens a line with the time in seconds since 1970.
+func appendTime(b []byte) []byte {
+	ms := time.Now().UnixMilli()
+	b = append(b, `{"t":`...)
+	b = strconv.AppendInt(b, ms/1000, 10)
+	b = append(b, '.', byte('0'+ms/100%10), byte('0'+ms/10%10), byte('0'+ms%10), ',')
 	return b
 }
 

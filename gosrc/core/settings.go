@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"time"
 
 	jsoniter "github.com/json-iterator/go"
@@ -15,105 +14,89 @@ import (
 
 var errSettings = errors.New("core: settings")
 
-// Seconds is a duration that JSON gives as a number of seconds.
-type Seconds float64
-
-// Duration is s as Go's type.
-func (s Seconds) Duration() time.Duration { return time.Duration(float64(s) * float64(time.Second)) }
-
-// Limits bound what a client may ask for. In JSON a missing key means its
-// default; times are in seconds and sizes in bytes.
+// Limits bound what a client may ask for. Times and sizes of 0 mean no limit,
+// except for those of the parser (wire.Limits), where 0 means the default.
 type Limits struct {
-	RequestLine int `json:"request_line"` // 8192; beyond it 414
-	Header      int `json:"header"`       // 65536; beyond it 431
-	Fields      int `json:"fields"`       // 200; beyond it 431
-	ChunkExt    int `json:"chunk_ext"`    // 16384; beyond it 400
-	Trailer     int `json:"trailer"`      // 8192; beyond it 431
+	Wire wire.Limits
 
-	// Body is the largest body that is collected before its exchange is
-	// dispatched: 64 MB; beyond it 413. Streamed bodies have no limit.
-	Body int64 `json:"body"`
+	// Body is the most bytes of a body that is collected before its exchange is
+	// dispatched; beyond it 413. Streamed bodies have no limit. Default 64 MB.
+	Body int64
+	// Connections is the most connections open at once; beyond it the server
+	// stops accepting until one is closed. Default: no limit.
+	Connections int
 
-	HeaderTimeout Seconds `json:"header_timeout"` // 10: from accept or the first byte to the complete head
-	KeepAlive     Seconds `json:"keep_alive"`     // 75: between an answer and the next request
-	WriteStall    Seconds `json:"write_stall"`    // 30: without progress of an answer or a body
-	Linger        Seconds `json:"linger"`         // 2: reading on after a refusal, so that the client sees it
-
-	// Connections is the most connections open at once: 0, the default, is no
-	// limit. Beyond it the server stops accepting until one is closed.
-	Connections int `json:"connections"`
-}
-
-// Wire is the part of the limits that the parser needs.
-func (l *Limits) Wire() wire.Limits {
-	return wire.Limits{
-		RequestLine: l.RequestLine, Header: l.Header, Fields: l.Fields,
-		ChunkExt: l.ChunkExt, Trailer: l.Trailer,
-	}
+	Header    time.Duration // from accept or the first byte to the complete head: 10 s
+	KeepAlive time.Duration // between an answer and the next request: 75 s
+	Write     time.Duration // without progress of an answer, or of a body that is waited for: 30 s
+	Linger    time.Duration // reading on after a refusal, so that the client sees it: 2 s
 }
 
 // DefaultLimits returns the limits of a server that was given none.
 func DefaultLimits() Limits {
-	w := wire.Limits{}.WithDefaults()
 	return Limits{
-		RequestLine: w.RequestLine, Header: w.Header, Fields: w.Fields,
-		ChunkExt: w.ChunkExt, Trailer: w.Trailer,
-		Body:          64 << 20,
-		HeaderTimeout: 10, KeepAlive: 75, WriteStall: 30, Linger: 2,
+		Wire:   wire.Limits{}.WithDefaults(),
+		Body:   64 << 20,
+		Header: 10 * time.Second, KeepAlive: 75 * time.Second, Write: 30 * time.Second,
+		Linger: 2 * time.Second,
 	}
 }
 
-func (l *Limits) check() error {
-	for name, n := range map[string]int64{
-		"request_line": int64(l.RequestLine), "header": int64(l.Header), "fields": int64(l.Fields),
-		"chunk_ext": int64(l.ChunkExt), "trailer": int64(l.Trailer), "body": l.Body,
-		"connections": int64(l.Connections) + 1,
-	} {
-		if n <= 0 {
-			return fmt.Errorf("%w: limit %s is too small", errSettings, name)
-		}
-	}
-	for name, s := range map[string]Seconds{
-		"header_timeout": l.HeaderTimeout, "keep_alive": l.KeepAlive,
-		"write_stall": l.WriteStall, "linger": l.Linger,
-	} {
-		// A year: more overflows nothing, but is a mistake of units.
-		if !(s > 0 && s < 366*86400) {
-			return fmt.Errorf("%w: limit %s is not a number of seconds above 0", errSettings, name)
-		}
-	}
-	return nil
-}
-
-// Listener is a bound and listening, non-blocking socket.
+// Listener is a bound and listening, non-blocking socket of the family "inet",
+// "inet6" or "unix".
 type Listener struct {
-	FD   int    `json:"fd"`
-	Host string `json:"host"` // as text, or the path of a Unix socket
-	Port uint16 `json:"port"`
-	Unix bool   `json:"unix"`
+	FD     int    `json:"fd"`
+	Family string `json:"family"`
 }
 
 // Options switch things that are not limits.
 type Options struct {
-	AccessLog    bool
-	ServerHeader bool
+	AccessLog  bool
+	Server     string // value of the Server field, "" for none
+	DateHeader bool
 }
 
-// settings is the JSON that Open takes.
+// settings is the JSON that Open takes. docs/internals/contracts.md has an
+// example.
 type settings struct {
-	Transport    string     `json:"transport"` // "auto", "reactor", "fasthttp"
-	Listeners    []Listener `json:"listeners"`
-	Limits       Limits     `json:"limits"`
-	AccessLog    bool       `json:"access_log"`
-	ServerHeader bool       `json:"server_header"`
+	Version   int        `json:"version"`
+	Transport string     `json:"transport"` // "auto", "reactor", "fasthttp"
+	Listeners []Listener `json:"listeners"`
+
+	AccessLog bool   `json:"access_log"`
+	LogLevel  int    `json:"log_level"` // as Python's logging: 10 debug to 40 error
+	Server    string `json:"server_header"`
+	Date      bool   `json:"date_header"`
+
+	RequestLine int   `json:"limit_request_line"`
+	Headers     int   `json:"limit_headers"`
+	Fields      int   `json:"limit_fields"`
+	Body        int64 `json:"limit_body"`
+	Connections int   `json:"limit_connections"`
+	HeaderMS    int64 `json:"timeout_header_ms"`
+	IdleMS      int64 `json:"timeout_idle_ms"`
+	WriteMS     int64 `json:"timeout_write_ms"`
 }
+
+// settingsVersion grows when a key changes its meaning.
+const settingsVersion = 1
+
+// parserMax is more than any parser limit can be.
+const parserMax = 1 << 30
 
 // An unknown key is an error: a misspelt limit that is not in force would be
 // found out by an attacker.
 var strict = jsoniter.Config{DisallowUnknownFields: true, CaseSensitive: true}.Froze()
 
+// parseSettings reads Open's JSON. A missing key means its default.
 func parseSettings(b []byte) (*settings, error) {
-	s := &settings{Transport: "auto", Limits: DefaultLimits(), ServerHeader: true}
+	d := DefaultLimits()
+	s := &settings{
+		Version: settingsVersion, Transport: "auto", LogLevel: levelInfo, Server: "turboapi", Date: true,
+		RequestLine: d.Wire.RequestLine, Headers: d.Wire.Header, Fields: d.Wire.Fields,
+		Body: d.Body, Connections: d.Connections,
+		HeaderMS: d.Header.Milliseconds(), IdleMS: d.KeepAlive.Milliseconds(), WriteMS: d.Write.Milliseconds(),
+	}
 	dec := strict.NewDecoder(bytes.NewReader(b))
 	if err := dec.Decode(s); err != nil {
 		return nil, fmt.Errorf("%w: %v", errSettings, err)
@@ -122,10 +105,57 @@ func parseSettings(b []byte) (*settings, error) {
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: something follows the JSON object", errSettings)
 	}
+	return s, s.check()
+}
+
+func (s *settings) check() error {
+	if s.Version != settingsVersion {
+		return fmt.Errorf("%w: version %d, known is %d", errSettings, s.Version, settingsVersion)
+	}
 	for i, l := range s.Listeners {
-		if l.FD < 0 || l.FD > math.MaxInt32 {
-			return nil, fmt.Errorf("%w: listener %d has no descriptor", errSettings, i)
+		if l.FD < 0 {
+			return fmt.Errorf("%w: listener %d has no descriptor", errSettings, i)
+		}
+		if l.Family != "inet" && l.Family != "inet6" && l.Family != "unix" {
+			return fmt.Errorf("%w: listener %d: unknown family %q", errSettings, i, l.Family)
 		}
 	}
-	return s, s.Limits.check()
+	// A year in ms: more is a mistake of units, and still far from overflow.
+	const year = 366 * 86400 * 1000
+	for _, n := range []struct {
+		key   string
+		value int64
+		most  int64
+	}{
+		{"limit_request_line", int64(s.RequestLine), 1 << 30}, {"limit_headers", int64(s.Headers), 1 << 30},
+		{"limit_fields", int64(s.Fields), 1 << 30}, {"limit_body", s.Body, 1 << 62},
+		{"limit_connections", int64(s.Connections), 1 << 30}, {"timeout_header_ms", s.HeaderMS, year},
+		{"timeout_idle_ms", s.IdleMS, year}, {"timeout_write_ms", s.WriteMS, year},
+	} {
+		if n.value < 0 || n.value > n.most {
+			return fmt.Errorf("%w: %s is %d, allowed is 0 to %d", errSettings, n.key, n.value, n.most)
+		}
+	}
+	return nil
+}
+
+// limits returns s as the transports want it.
+func (s *settings) limits() Limits {
+	l := DefaultLimits()
+	l.Wire.RequestLine = unlimited(s.RequestLine)
+	l.Wire.Header = unlimited(s.Headers)
+	l.Wire.Fields = unlimited(s.Fields)
+	l.Body, l.Connections = s.Body, s.Connections
+	l.Header = time.Duration(s.HeaderMS) * time.Millisecond
+	l.KeepAlive = time.Duration(s.IdleMS) * time.Millisecond
+	l.Write = time.Duration(s.WriteMS) * time.Millisecond
+	return l
+}
+
+// unlimited gives the parser, which knows no limit of 0, the largest it has.
+func unlimited(n int) int {
+	if n == 0 {
+		return parserMax
+	}
+	return n
 }

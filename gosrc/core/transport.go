@@ -35,9 +35,10 @@ type Transport interface {
 	// one exchange. It does not keep xs.
 	Flush(xs []*bridge.Exchange)
 
-	// Drain makes the transport accept nothing more, close connections that
-	// have no request and answer the others with Connection: close. The loop's
-	// thread, any number of times.
+	// Drain makes the transport accept what waits in the listeners' queues and
+	// nothing more, close connections that have no request, and answer the
+	// others with Connection: close. The loop's thread outside of Turn, any
+	// number of times; short, since the caller may hold the GIL.
 	Drain()
 
 	// Active is the number of connections that are open and exchanges that are

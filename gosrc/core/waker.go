@@ -50,6 +50,10 @@ func (w *Waker) Clear() {
 	}
 }
 
+// Forget is Clear for who watches FD edge-triggered and so need not read it.
+// Call it when FD was reported, before looking for work.
+func (w *Waker) Forget() { w.set.Store(false) }
+
 // Close frees the descriptors; a Wake after it does nothing.
 func (w *Waker) Close() {
 	w.mu.Lock()

@@ -1,0 +1,237 @@
+package reactor
+
+import (
+	"turboapi/gosrc/bridge"
+	"turboapi/gosrc/wire"
+)
+
+const (
+	// maxReserve is how much memory a Content-Length alone makes the engine
+	// set aside; beyond it the body has to come.
+	maxReserve = 1 << 20
+	// maxSkip is how much of a body that no lane wanted is read over to keep the
+	// connection; a client with more has to connect again.
+	maxSkip = 256 << 10
+)
+
+// continue100 is the interim answer to Expect: 100-continue (RFC 9110, 10.1.1).
+var continue100 = []byte("HTTP/1.1 100 Continue\r\n\r\n")
+
+// collectInto begins a body that its plan wants whole.
+func (r *Reactor) collectInto(c *conn, in *input) {
+	limit := r.host.Limits.Body
+	if left := in.body.Remaining(); left > 0 {
+		if limit > 0 && left > limit {
+			r.refuse(c, wire.ErrContentTooLarge)
+			return
+		}
+		c.x.ReserveBody(uint64(min(left, maxReserve)))
+	}
+	c.since = r.now
+	if c.x.Flags&bridge.ReqBodyEnd == 0 {
+		if refusal := r.take(c, in, in.bytes(), false); refusal != nil {
+			r.refuse(c, refusal)
+			return
+		}
+	}
+	if in.body.Done() {
+		r.collected(c, in)
+		return
+	}
+	if c.is(expecting) && in.body.Received() == 0 {
+		r.writeOne(c, &r.own, continue100)
+	}
+	r.sayContinued(c)
+	r.keepRest(c, in)
+	r.due(c)
+	r.collect(c)
+}
+
+// collect goes on with it. One read.
+func (r *Reactor) collect(c *conn) {
+	in := c.in
+	if got, refusal := r.pull(c, false); refusal != nil {
+		r.refuse(c, refusal)
+		return
+	} else if got {
+		c.since = r.now
+	}
+	switch {
+	case in.body.Done():
+		r.collected(c, in)
+	case c.is(readable):
+		r.push(c)
+	case c.is(finished):
+		r.lose(c)
+	}
+}
+
+// collected dispatches an exchange whose body is complete.
+func (r *Reactor) collected(c *conn, in *input) {
+	c.x.Flags |= bridge.ReqBodyEnd
+	r.sayContinued(c)
+	r.table.Ready(c.x)
+	r.dispatch(c, in)
+}
+
+// sayContinued notes that 100 Continue is not due any more.
+func (r *Reactor) sayContinued(c *conn) {
+	c.unset(expecting)
+	andFlags(c.x, ^uint32(bridge.ReqContinue))
+}
+
+// pull moves body from what was read, or from one read, into the exchange, and
+// reports whether something came. bounded: no more than the inbox may hold.
+func (r *Reactor) pull(c *conn, bounded bool) (got bool, _ *wire.Refusal) {
+	in := c.in
+	if in == nil || in.body.Done() {
+		return false, nil
+	}
+	before := in.body.Received()
+	if in.off < in.end {
+		if refusal := r.take(c, in, in.bytes(), bounded); refusal != nil {
+			return false, refusal
+		}
+	} else if c.is(readable) && !(bounded && c.x.BodyLen >= bridge.InboxMax) {
+		// Through the reactor's buffer: the connection's own is for leftovers.
+		p := r.in.buf
+		if left := in.body.Remaining(); left > 0 && left < int64(len(p)) {
+			p = p[:left] // the next request may stay where it is
+		}
+		n := r.readInto(c, p)
+		if n > 0 {
+			in.off, in.end = 0, 0
+			if refusal := r.takeOver(c, in, p[:n], bounded); refusal != nil {
+				return false, refusal
+			}
+		}
+	}
+	return in.body.Received() > before || in.body.Done(), nil
+}
+
+// takeOver is take for bytes that are not in's own: what is left of them is
+// copied there.
+func (r *Reactor) takeOver(c *conn, in *input, src []byte, bounded bool) *wire.Refusal {
+	refusal := r.take(c, in, src, bounded)
+	rest := src[in.off:]
+	in.off, in.end = 0, 0
+	if refusal == nil && len(rest) > 0 {
+		if len(in.buf) < len(rest) {
+			r.buffers.put(in.buf)
+			b := r.buffers.get(len(rest))
+			in.buf = b[:cap(b)]
+		}
+		in.end = copy(in.buf, rest)
+	}
+	return refusal
+}
+
+// unframe is take, bounded, for what came with the head of a streamed body.
+func (r *Reactor) unframe(c *conn, in *input, src []byte) *wire.Refusal {
+	return r.take(c, in, src, true)
+}
+
+// take moves the payload in src into the exchange's inbox and moves in.off over
+// what was used. Unbounded means a collected body, for which the body limit
+// holds.
+func (r *Reactor) take(c *conn, in *input, src []byte, bounded bool) *wire.Refusal {
+	limit := r.host.Limits.Body
+	for len(src) > 0 && !in.body.Done() {
+		part := src
+		if bounded {
+			// Framing only makes the payload shorter than what it stands in.
+			room := bridge.InboxMax - int64(c.x.BodyLen)
+			if room <= 0 {
+				return nil
+			}
+			part = src[:min(room, int64(len(src)))]
+		}
+		data, n, refusal := in.body.Next(part)
+		if refusal != nil {
+			return refusal
+		}
+		if !bounded && limit > 0 && in.body.Received() > limit {
+			return wire.ErrContentTooLarge
+		}
+		c.x.AppendBody(data)
+		in.off += n
+		src = src[n:]
+	}
+	if in.body.Done() {
+		orFlags(c.x, bridge.ReqBodyEnd)
+	}
+	return nil
+}
+
+// attend looks after a connection whose exchange a lane has: body for its inbox,
+// a queue that got shorter, a client that left.
+func (r *Reactor) attend(c *conn) {
+	x := c.x
+	got, refusal := r.pull(c, true)
+	if refusal != nil {
+		r.spoilt(c, refusal)
+		return
+	}
+	if got {
+		c.since = r.now
+	}
+	complete := c.bodyDone()
+	if x.Want != 0 {
+		if x.BodyLen > 0 || complete {
+			x.Want = 0
+			r.emit(x, bridge.EvBody)
+		} else if !c.is(timed) {
+			// From here on the client is waited for.
+			c.set(timed)
+			c.since = r.now
+			r.due(c)
+		}
+	}
+	if x.Want == 0 && c.unsent() == 0 {
+		c.unset(timed)
+	}
+	if c.is(high) && c.unsent() < bridge.LowWater {
+		c.unset(high)
+		x.Unsent = uint64(c.unsent())
+		r.emit(x, bridge.EvDrained)
+	}
+	if !complete && c.is(readable) && x.BodyLen < bridge.InboxMax {
+		r.push(c)
+		return
+	}
+	if c.is(finished) && (complete || !c.is(readable)) {
+		if !complete && !c.unread() {
+			r.lose(c) // the rest of its body will not come
+			return
+		}
+		r.leave(c)
+	}
+}
+
+// leave tells the lanes that the client has shut down its sending side. That is
+// how a client looks that is gone, and also one that waits for its answer (as
+// with `nc -N`), so the exchange stays attached: what the lanes still send is
+// sent, and fails if nobody is there.
+func (r *Reactor) leave(c *conn) {
+	if c.is(gone) || !c.bodyDone() {
+		return
+	}
+	c.set(gone)
+	r.host.Count.Gone.Add(1)
+	orFlags(c.x, bridge.ReqGone)
+	r.emit(c.x, bridge.EvGone)
+}
+
+// spoilt ends a request whose body turned out to be malformed while a lane has
+// it. The client is told so unless an answer has begun.
+func (r *Reactor) spoilt(c *conn, refusal *wire.Refusal) {
+	begun := c.x.SentHead != 0
+	r.detach(c)
+	if begun {
+		c.phase = phaseAnswered
+		c.set(closing)
+		r.goOn(c)
+		return
+	}
+	r.refuse(c, refusal)
+}
