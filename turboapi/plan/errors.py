@@ -1,0 +1,125 @@
+"""How an exception of a compiled route becomes an answer: as Starlette's middleware would have it.
+
+Two layers look for the application's handler, the route's and the exception
+middleware's (a handler that raises gets a second chance there); what nobody
+handles belongs to the outermost layer, which answers 500 and lets the server log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+from fastapi import exception_handlers
+from starlette._utils import is_async_callable
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .internals import drive
+from .stack import Stack
+
+__all__ = ["Errors"]
+
+_log = logging.getLogger("turboapi.error")
+
+# FastAPI's own: they look at the exception only, and await nothing.
+_OWN = (exception_handlers.http_exception_handler, exception_handlers.request_validation_exception_handler)
+
+
+class Errors:
+    """Answers the exceptions of one application's compiled routes."""
+
+    def __init__(self, app: Any, stack: Stack, scope: Callable[[Any], dict[str, Any]] | None = None) -> None:
+        """Make it for `app` and its stack. scope: fills in what FastAPI would have put into the proxy's scope."""
+        self._app = app
+        self._stack = stack
+        self._fill = scope
+
+    def quick(self, proxy: Any, exc: BaseException) -> Response | None:
+        """Return the answer where FastAPI's own handlers give it, None where code of the user's has to run."""
+        stack = self._stack
+        handler = _lookup(stack, exc)
+        if handler is None:
+            if stack.errors.handler is not None or stack.errors.debug or not isinstance(exc, Exception):
+                return None
+            _report(proxy, exc)
+            answer: Response = _outermost(stack.errors.error_response(cast(Request, None), exc))
+            return answer
+        if handler not in _OWN or getattr(proxy, "started", False):
+            return None
+        response: Response = drive(handler(None, exc))
+        exc.__traceback__ = None
+        return response
+
+    async def handle(self, proxy: Any, exc: BaseException) -> Response | None:
+        """Return the answer that the application's handlers give. Raises what they let through. Loop's thread."""
+        if not isinstance(exc, Exception):
+            raise exc
+        stack = self._stack
+        for _ in ("route", "middleware"):
+            handler = _lookup(stack, exc)
+            if handler is None:
+                break
+            try:
+                if getattr(proxy, "started", False):
+                    raise RuntimeError("Caught handled exception, but response already started.") from exc
+                answer: Response | None = await _call(handler, self._request(proxy), exc)
+                return answer
+            except Exception as error:
+                exc = error
+        return await self._outermost(stack, proxy, exc)
+
+    async def _outermost(self, stack: Stack, proxy: Any, exc: Exception) -> Response | None:
+        request = Request(self._request(proxy).scope)
+        if stack.errors.debug:
+            response = await run_in_threadpool(stack.errors.debug_response, request, exc)
+        elif stack.errors.handler is None:
+            response = stack.errors.error_response(request, exc)
+        else:
+            response = await _call(stack.errors.handler, request, exc)
+        _report(proxy, exc)
+        if getattr(proxy, "started", False):
+            # Too late to answer: the server has to end the connection.
+            raise exc
+        last: Response | None = _outermost(response)
+        return last
+
+    def _request(self, proxy: Any) -> Request:
+        """Return the Request that the entry made, or make the one that it would have made."""
+        request = proxy.request
+        if request is None:
+            scope = proxy.scope() if self._fill is None else self._fill(proxy)
+            request = proxy.request = Request(scope, proxy.receive, proxy.send)
+        known: Request = request
+        return known
+
+
+def _lookup(stack: Stack, exc: BaseException) -> Callable[..., Any] | None:
+    handler = None
+    if isinstance(exc, HTTPException):
+        handler = stack.exceptions._status_handlers.get(exc.status_code)
+    if handler is None:
+        handlers = stack.exceptions._exception_handlers
+        handler = next((handlers[cls] for cls in type(exc).__mro__ if cls in handlers), None)
+    return handler
+
+
+async def _call(handler: Callable[..., Any], request: Request, exc: Exception) -> Any:
+    if is_async_callable(handler):
+        return await handler(request, exc)
+    return await run_in_threadpool(handler, request, exc)
+
+
+def _outermost(response: Any) -> Any:
+    """Mark a response that goes out past the CORS middleware."""
+    if response is not None:
+        response._turbo_outermost = True
+    return response
+
+
+def _report(proxy: Any, exc: BaseException) -> None:
+    _log.error("Exception in ASGI application\n", exc_info=exc)
+    del proxy

@@ -1,0 +1,108 @@
+"""What the compiler knows of a route, free of FastAPI's own classes.
+
+`internals` makes these from an application; everything else reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["LOCATIONS", "Handler", "Location", "Node", "Output", "Param", "RouteFacts"]
+
+Location = Literal["path", "query", "header", "cookie"]
+
+# In the order in which FastAPI validates them.
+LOCATIONS: tuple[Location, ...] = ("path", "query", "header", "cookie")
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter that comes from the request, or one of the body's fields.
+
+    name: the keyword argument. field: FastAPI's own field, opaque.
+    schema: pydantic's core schema, None where pydantic has not built it.
+    factory: the default is made by a function of the user's.
+    """
+
+    name: str
+    field: Any
+    adapter: Any
+    schema: Mapping[str, Any] | None
+    factory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One callable with its parameters: the endpoint or a dependency, in FastAPI's tree.
+
+    key: equal keys share one result within a request. name: the parent's keyword, None for
+    `dependencies=[...]`. The *_name fields are the keywords under which FastAPI hands in its own objects.
+    """
+
+    call: Callable[..., Any]
+    kind: Literal["sync", "async", "yield"]
+    name: str | None
+    key: Any
+    use_cache: bool
+    params: Mapping[Location, tuple[Param, ...]]
+    body: tuple[Param, ...]
+    children: tuple[Node, ...]
+    request_name: str | None
+    connection_name: str | None
+    websocket_name: str | None
+    response_name: str | None
+    tasks_name: str | None
+    scopes_name: str | None
+    scopes: tuple[str, ...]
+    limited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How FastAPI makes a result into a response.
+
+    field: the response model's field, None without one. dump_json: pydantic writes the JSON itself.
+    options: include, exclude, by_alias and the others, as FastAPI passes them.
+    """
+
+    field: Any
+    adapter: Any
+    schema: Mapping[str, Any] | None
+    options: Mapping[str, Any]
+    status: int | None
+    response_class: type[Any]
+    dump_json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """What FastAPI's own request handler of a route was made with."""
+
+    tree: Node
+    has_body: bool
+    form: bool
+    embed: bool
+    stream: bool
+    output: Output
+    max_body: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFacts:
+    """One entry of the application's routes, in the order in which they are tried.
+
+    kind: "api" (has a handler), "route" and "mount" (matched in the table, answered by the application),
+    "barrier" (nobody but the application can say what it matches).
+    why: the reason for having no handler.
+    """
+
+    kind: Literal["api", "route", "mount", "barrier"]
+    route: Any
+    path: str
+    methods: tuple[str, ...] | None
+    allow: str
+    name: str
+    handler: Handler | None
+    why: str

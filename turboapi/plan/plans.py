@@ -1,0 +1,119 @@
+"""What the plan compiler gives to the engine: plans, the route table, and what to watch.
+
+The shapes are those of `docs/internals/contracts.md`; the C side reads the
+attributes by name. Everything here is immutable and holds no state of a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+__all__ = ["Arg", "CompiledApp", "Cors", "Fallback", "HotPlan", "RouteReport", "Stage", "Watch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Why something has no plan. The text completes "fallback: ..."."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One call on one lane.
+
+    call: the first stage gets the plan's arguments, each later one the result before it.
+    coroutine: the call returns a coroutine that the lane runs; it may raise before it returns one.
+    """
+
+    call: Callable[..., Any]
+    lane: Literal["loop", "call"]
+    coroutine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """One argument of the first stage.
+
+    source: "slot" (the plan's parameter number `index`), "proxy", "body" (bytes) or "const" (`default`).
+    default: the value of a slot that was not sent.
+    name: None for a positional argument.
+    """
+
+    source: Literal["slot", "proxy", "body", "const"]
+    index: int = 0
+    default: Any = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HotPlan:
+    """How one route is called and how its result becomes bytes.
+
+    encode: the last stage's result to JSON bytes (sent with `status` and `media`) or to a Response.
+    plain: exact dict, list, str, int, float, bool and None may be written without `encode`.
+    """
+
+    stages: tuple[Stage, ...]
+    args: tuple[Arg, ...]
+    encode: Callable[[Any], Any]
+    plain: bool
+    status: int
+    media: bytes
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteReport:
+    """What became of one route: outcome is "compiled" or "fallback: reason"."""
+
+    path: str
+    methods: tuple[str, ...] | None
+    name: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Mutable things that plans were made from; a change of any of them means: compile again.
+
+    Lists are compared by length and identity of their members, dicts by length
+    and identity of keys and values, attributes (object, name) by identity.
+    """
+
+    lists: tuple[list[Any], ...] = ()
+    dicts: tuple[dict[Any, Any], ...] = ()
+    attrs: tuple[tuple[Any, str], ...] = ()
+
+
+class Cors(Protocol):
+    """The application's CORSMiddleware as a function of response headers."""
+
+    @property
+    def always(self) -> bool:
+        """Whether answers to requests without Origin change too (they do from Starlette 1.4 on)."""
+
+    def __call__(
+        self, origin: str | None, headers: list[tuple[bytes, bytes]], has_cookie: bool, /
+    ) -> list[tuple[bytes, bytes]]:
+        """Return the raw headers that are sent instead of `headers`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledApp:
+    """A FastAPI application as the engine runs it.
+
+    table: the route table (JSON). plans: by their id in the table. cors: None without CORSMiddleware.
+    errors: answers exceptions of compiled routes (`_hot.Errors`); None where there are none.
+    notice: a sentence for the log where the whole application is a fallback, else None.
+    """
+
+    table: bytes
+    plans: tuple[HotPlan, ...]
+    report: tuple[RouteReport, ...]
+    watch: Watch
+    cors: Cors | None = None
+    errors: Any = None
+    notice: str | None = None

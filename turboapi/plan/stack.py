@@ -1,0 +1,121 @@
+"""The application's middleware as it will run: is it only what FastAPI itself puts there, and what is in it.
+
+Exception handlers are read from the stack that is in use, not from
+`app.exception_handlers`: once the stack is built, changing those changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+import fastapi
+import fastapi.routing
+import starlette.applications
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+
+from .plans import Fallback
+
+__all__ = ["Stack", "read_stack"]
+
+# What FastAPI releases put around the router, transparent to a request that has nothing to do with them.
+_TRANSPARENT = frozenset(
+    {
+        ("fastapi.middleware.asyncexitstack", "AsyncExitStackMiddleware"),
+        ("fastapi.telemetry._asgi", "ExceptionTelemetryMiddleware"),
+        ("fastapi._body_limit", "AppBodyLimitMiddleware"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The middlewares that matter to compiled routes. limited: a body limit holds for the whole application."""
+
+    errors: ServerErrorMiddleware
+    exceptions: ExceptionMiddleware
+    cors: CORSMiddleware | None
+    limited: bool
+
+
+def read_stack(app: Any) -> Stack | Fallback:
+    """Return the application's stack, or why its routes cannot run without it."""
+    cls = type(app)
+    if cls.__call__ is not fastapi.FastAPI.__call__ or "__call__" in vars(app):
+        return Fallback(f"{cls.__name__} overrides __call__")
+    if not _own(fastapi.FastAPI.__call__):
+        return Fallback("FastAPI.__call__ was replaced")
+    builder = cls.build_middleware_stack
+    own_builders = (fastapi.FastAPI.build_middleware_stack, starlette.applications.Starlette.build_middleware_stack)
+    if builder not in own_builders or "build_middleware_stack" in vars(app) or not _own(builder):
+        return Fallback("build_middleware_stack was replaced")
+    foreign = [entry.cls for entry in app.user_middleware if entry.cls is not CORSMiddleware]
+    if foreign:
+        return Fallback(f"middleware {getattr(foreign[0], '__name__', foreign[0])}")
+    if len(app.user_middleware) > 1:
+        return Fallback("more than one CORSMiddleware")
+    why = _router(app.router)
+    if why is not None:
+        return Fallback(why)
+    why = _telemetry(app)
+    if why is not None:
+        return Fallback(why)
+    built = app.middleware_stack
+    return _walk(built if built is not None else app.build_middleware_stack(), app)
+
+
+def _own(function: Any) -> bool:
+    return (
+        isinstance(function, FunctionType)
+        and not hasattr(function, "__wrapped__")
+        and function.__module__.partition(".")[0] in ("fastapi", "starlette")
+    )
+
+
+def _router(router: Any) -> str | None:
+    cls = type(router)
+    own = fastapi.routing.APIRouter
+    for name in ("app", "__call__", "handle", "matches"):
+        if getattr(cls, name, None) is not getattr(own, name, None) or name in vars(router):
+            return f"router class {cls.__name__} overrides {name}"
+    stack = router.middleware_stack
+    if getattr(stack, "__self__", None) is router and getattr(stack, "__func__", None) is own.app:
+        return None
+    if type(stack).__name__ == "RequestBodyLimitMiddleware":
+        return None  # counted as a limit below
+    return "middleware on the router"
+
+
+def _telemetry(app: Any) -> str | None:
+    native = getattr(app, "_native_telemetry", None)
+    if native is not None and native.enabled():
+        return "telemetry is on"
+    return None
+
+
+def _walk(stack: Any, app: Any) -> Stack | Fallback:
+    errors = exceptions = cors = None
+    at = stack
+    while at is not app.router:
+        cls = type(at)
+        if cls is ServerErrorMiddleware and errors is None:
+            errors = at
+        elif cls is CORSMiddleware and errors is not None and cors is None and exceptions is None:
+            cors = at
+        elif cls is ExceptionMiddleware and errors is not None and exceptions is None:
+            exceptions = at
+        elif (cls.__module__, cls.__name__) == ("fastapi._body_limit", "AppBodyLimitMiddleware"):
+            if at.app is not None and type(at.app).__name__ == "RequestBodyLimitMiddleware":
+                return Fallback("max_body_size of the application")
+        elif (cls.__module__, cls.__name__) not in _TRANSPARENT:
+            return Fallback(f"middleware {cls.__name__}")
+        at = getattr(at, "app", None)
+        if at is None:
+            return Fallback("the middleware stack does not end in the application's router")
+    if errors is None or exceptions is None:
+        return Fallback("the middleware stack lacks Starlette's error handling")
+    limited = type(app.router.middleware_stack).__name__ == "RequestBodyLimitMiddleware"
+    return Stack(errors, exceptions, cors, limited)

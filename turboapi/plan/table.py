@@ -1,0 +1,95 @@
+"""The route table that the engine reads, and the answers that it gives by itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import exception_handlers
+from starlette.exceptions import HTTPException
+
+from .cors import CorsHeaders
+from .entry import Entry
+from .facts import RouteFacts
+from .internals import drive
+from .stack import Stack
+
+__all__ = ["Statics", "table"]
+
+
+class Statics:
+    """Ready answers to requests that no route takes, where FastAPI's own handler makes them."""
+
+    def __init__(self, app: Any, stack: Stack, cors: CorsHeaders | None) -> None:
+        self._cors = cors
+        handlers = stack.exceptions._exception_handlers
+        statuses = stack.exceptions._status_handlers
+        own = handlers.get(HTTPException) is exception_handlers.http_exception_handler
+        # With a body limit, the answer depends on the request's Content-Length.
+        self._usable = own and not stack.limited
+        self._statuses = statuses
+        default = app.router.default
+        self._default = getattr(default, "__func__", None) is type(app.router).not_found
+        self._low = bool(getattr(app.router, "_low_priority_routes", None))
+
+    def not_found(self) -> dict[str, Any] | None:
+        """Return the 404, or None where the application has its own way."""
+        if not self._usable or not self._default or self._low or 404 in self._statuses:
+            return None
+        return self._answer(HTTPException(status_code=404))
+
+    def not_allowed(self, facts: RouteFacts) -> dict[str, Any] | None:
+        """Return the 405 of a route that matches the path but not the method."""
+        if not self._usable or facts.methods is None or 405 in self._statuses:
+            return None
+        return self._answer(HTTPException(status_code=405, headers={"Allow": facts.allow}))
+
+    def _answer(self, exc: HTTPException) -> dict[str, Any]:
+        response = drive(exception_handlers.http_exception_handler(None, exc))  # type: ignore[arg-type]
+        raw = response.raw_headers
+        if self._cors is not None:
+            raw = self._cors(None, raw, False)
+        fields = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in raw]
+        return {"status": response.status_code, "fields": fields, "body": bytes(response.body).decode()}
+
+
+def table(
+    version: int,
+    found: list[tuple[RouteFacts, Entry | None]],
+    statics: Statics | None,
+    *,
+    cors: bool,
+    redirect_slashes: bool,
+    root_path: str,
+) -> bytes:
+    """Return the table's JSON. Plans are numbered in the order of the entries."""
+    routes: list[dict[str, Any]] = []
+    plans: list[dict[str, Any]] = []
+    for facts, entry in found:
+        if facts.kind == "barrier":
+            routes.append({"barrier": True})
+        elif facts.kind == "mount":
+            routes.append({"path": facts.path, "mount": True, "plan": -1})
+        else:
+            plan = -1
+            if entry is not None:
+                plan = len(plans)
+                plans.append({"id": plan, "body": entry.body, "max_body": entry.max_body, "params": list(entry.params)})
+            routes.append(
+                {
+                    "path": facts.path,
+                    "methods": list(facts.methods) if facts.methods is not None else None,
+                    "plan": plan,
+                    "partial": statics.not_allowed(facts) if statics is not None else None,
+                }
+            )
+    made = {
+        "version": version,
+        "cors": cors,
+        "redirect_slashes": redirect_slashes,
+        "root_path": root_path,
+        "not_found": statics.not_found() if statics is not None else None,
+        "routes": routes,
+        "plans": plans,
+    }
+    return json.dumps(made, ensure_ascii=False).encode()
