@@ -64,8 +64,8 @@ class Server:
         root_path: the ASGI root_path; scope["path"] is root_path + path, as in uvicorn.
         task_type: called as task_type(coro, loop=loop[, eager_start=True]); eager_start only when `eager`.
         limit: call threads at most. queue_limit: calls that may wait for a thread; beyond it 503.
-        spawn: start one more call thread, which will call lane_main() once. Raises RuntimeError, after logging
-            it, where no thread can be started.
+        spawn: start one more call thread, which will call lane_main() once. Raises RuntimeError where no
+            thread can be started, which is logged.
         on_change: something that a plan was made from has changed (see set_plans). Called between
             requests on the loop's thread, returns soon, and usually ends in a new set_plans().
         on_exit: a handler raised SystemExit or KeyboardInterrupt; called after the batch was flushed.

@@ -37,16 +37,15 @@ class CallThreads:
         self._hot = None
 
     def spawn(self) -> None:
-        """Start one more thread. Any thread. Raises RuntimeError, after logging it, where none can be started."""
+        """Start one more thread. Any thread. Raises RuntimeError where none can be started; the hot path logs it."""
         thread = threading.Thread(target=self._main, name=f"turboapi-call-{next(self._numbers)}", daemon=True)
         with self._lock:
             self._threads.add(thread)
         try:
             thread.start()
-        except RuntimeError as error:  # no memory for a stack, a limit on threads, the interpreter is ending
+        except RuntimeError:  # no memory for a stack, a limit on threads, the interpreter is ending
             with self._lock:
                 self._threads.discard(thread)
-            _log.error("No thread can be started for `def` handlers: %s", error)
             raise
 
     def alive(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-import math
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypedDict
@@ -19,68 +18,65 @@ LevelName = Literal["critical", "error", "warning", "info", "debug"]
 
 LEVELS: dict[str, int] = {"critical": 50, "error": 40, "warning": 30, "info": 20, "debug": 10}
 
-# A check takes a value and returns what the message says is accepted, or None when the value is fine.
-_Check = Callable[[Any], "str | None"]
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Accepts:
+    """What a setting accepts: values of these types for which `fine` holds; `text` says so to people.
+
+    A bool is no int here, although Python has it so.
+    """
+
+    types: tuple[type, ...]
+    text: str
+    fine: Callable[[Any], bool] = lambda _: True
+
+    def error(self, value: Any) -> type[Exception] | None:
+        """Return the class of exception that a value deserves, None for one that is accepted."""
+        if not isinstance(value, self.types) or (isinstance(value, bool) and bool not in self.types):
+            return TypeError
+        return None if value is None or self.fine(value) else ValueError
 
 
-def _whole(low: int, high: int) -> _Check:
-    def check(value: Any) -> str | None:
-        fine = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-        return None if fine else f"an integer from {low} to {high}"
-
-    return check
+def _or_none(accepts: _Accepts) -> _Accepts:
+    return _Accepts((*accepts.types, type(None)), f"{accepts.text}, or None", accepts.fine)
 
 
-def _seconds(low: float, high: float = 1e6) -> _Check:
-    def check(value: Any) -> str | None:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        return None if number and low <= value <= high else f"a number of seconds from {low:g} to {high:g}"
-
-    return check
+def _whole(low: int, high: int) -> _Accepts:
+    return _Accepts((int,), f"an integer from {low} to {high}", lambda value: low <= value <= high)
 
 
-def _choice(*names: str) -> _Check:
-    accepted = "one of " + ", ".join(repr(name) for name in names)
-    return lambda value: None if isinstance(value, str) and value in names else accepted
+def _seconds(low: float, high: float = 1e6) -> _Accepts:
+    return _Accepts(
+        (float, int), f"a number of seconds from {low:g} to {high:g}", lambda value: bool(low <= value <= high)
+    )
 
 
-def _flag(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "True or False"
+def _choice(*names: str) -> _Accepts:
+    return _Accepts((str,), "one of " + ", ".join(repr(name) for name in names), lambda value: value in names)
 
 
-def _text(value: Any) -> str | None:
-    return None if isinstance(value, str) else "a string"
+def _is_field_value(value: str) -> bool:
+    return value != "" and value == value.strip() and all(" " <= c <= "~" for c in value)
 
 
-def _field_value(value: Any) -> str | None:
-    fine = isinstance(value, str) and value != "" and all(" " <= c <= "~" for c in value) and value == value.strip()
-    return None if fine else "printable ASCII text"
+def _is_root_path(value: str) -> bool:
+    return value == "" or (value.startswith("/") and not value.endswith("/"))
 
 
-def _uds_path(value: Any) -> str | None:
-    if not isinstance(value, str) or not value:
-        return "the path of a Unix socket"
-    size = len(value.encode("utf-8", "surrogateescape"))
-    return None if size <= 107 else f"the path of a Unix socket, at most 107 bytes (this has {size})"
+_FLAG = _Accepts((bool,), "True or False")
+_TEXT = _Accepts((str,), "a string")
+_FIELD_VALUE = _Accepts((str,), "printable ASCII text", _is_field_value)
+# sun_path is 108 bytes, the last of them zero.
+_UDS = _Accepts(
+    (str,),
+    "the path of a Unix socket, 1 to 107 bytes",
+    lambda value: 1 <= len(value.encode("utf-8", "surrogateescape")) <= 107,
+)
+_ROOT_PATH = _Accepts((str,), "empty, or a path with a slash at its start and none at its end", _is_root_path)
 
 
-def _root_path(value: Any) -> str | None:
-    fine = isinstance(value, str) and (value == "" or (value.startswith("/") and not value.endswith("/")))
-    return None if fine else "empty, or a path with a slash at its start and none at its end"
-
-
-def _or_none(check: _Check) -> _Check:
-    def both(value: Any) -> str | None:
-        if value is None:
-            return None
-        accepted = check(value)
-        return accepted and f"{accepted}, or None"
-
-    return both
-
-
-def _setting(default: Any, check: _Check, about: str, *, unit: str = "") -> Any:
-    return dataclasses.field(default=default, metadata={"check": check, "about": about, "unit": unit})
+def _setting(default: Any, accepts: _Accepts, about: str, *, unit: str = "") -> Any:
+    return dataclasses.field(default=default, metadata={"accepts": accepts, "about": about, "unit": unit})
 
 
 _BYTES = _whole(256, 1 << 40)
@@ -122,11 +118,11 @@ class Settings:
 
     host: str | None = _setting(
         "127.0.0.1",
-        _or_none(_text),
+        _or_none(_TEXT),
         "address or name to listen on; '0.0.0.0' and '::' are every interface, None is both",
     )
     port: int = _setting(8000, _whole(0, 65535), "TCP port; 0 lets the system choose")
-    uds: str | None = _setting(None, _or_none(_uds_path), "listen on this Unix socket instead of host and port")
+    uds: str | None = _setting(None, _or_none(_UDS), "listen on this Unix socket instead of host and port")
     loop: LoopName = _setting(
         "auto", _choice("auto", "uvloop", "asyncio"), "event loop; auto is uvloop where it is installed"
     )
@@ -138,22 +134,22 @@ class Settings:
         _choice("auto", "on", "off"),
         "auto goes on when the application has no lifespan support, on does not",
     )
-    root_path: str = _setting("", _root_path, "path below which a proxy serves the application (ASGI root_path)")
+    root_path: str = _setting("", _ROOT_PATH, "path below which a proxy serves the application (ASGI root_path)")
     log_level: LevelName | None = _setting(
         None, _or_none(_choice(*LEVELS)), "level of the loggers turboapi.error and turboapi.access"
     )
-    access_log: bool = _setting(True, _flag, "a line for every request, to the logger turboapi.access")
+    access_log: bool = _setting(True, _FLAG, "a line for every request, to the logger turboapi.access")
     backlog: int = _setting(2048, _whole(1, 65535), "connections that the system keeps until they are accepted")
     server_header: str | None = _setting(
-        "turboapi", _or_none(_field_value), "value of the Server header field; None sends no such field"
+        "turboapi", _or_none(_FIELD_VALUE), "value of the Server header field; None sends no such field"
     )
-    date_header: bool = _setting(True, _flag, "send the Date header field")
+    date_header: bool = _setting(True, _FLAG, "send the Date header field")
     limit_request_line: int = _setting(8192, _BYTES, "longest request line; beyond it 414", unit="size")
     limit_headers: int = _setting(65536, _BYTES, "largest header section; beyond it 431", unit="size")
     limit_fields: int = _setting(200, _whole(1, 10_000), "most header fields of a request; beyond it 431")
     limit_body: int | None = _setting(
         64 * 1024 * 1024,
-        _or_none(_whole(0, 1 << 40)),
+        _or_none(_whole(1, 1 << 40)),
         "largest request body that is buffered; beyond it 413",
         unit="size",
     )
@@ -187,11 +183,10 @@ class Settings:
         if unknown:
             raise TypeError(_unknown(caller, unknown, fields))
         for name, value in values.items():
-            accepted = fields[name].metadata["check"](value)
-            if accepted is not None:
-                right_type = type(value) in (type(fields[name].default), float, int) and not isinstance(value, bool)
-                error = ValueError if right_type else TypeError
-                raise error(f"{caller}: {name} must be {accepted}, not {value!r}")
+            accepts: _Accepts = fields[name].metadata["accepts"]
+            error = accepts.error(value)
+            if error is not None:
+                raise error(f"{caller}: {name} must be {accepts.text}, not {value!r}")
         return cls(**values)
 
     @property

@@ -14,7 +14,7 @@ __all__ = ["Caught", "catch"]
 
 # After the second signal the process has so long to unwind; then it is ended from a thread,
 # because what holds it up may be a handler that blocks the loop.
-_UNWIND = 5.0
+_UNWIND = 3.0
 
 _log = logging.getLogger("turboapi.error")
 
