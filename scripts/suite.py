@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ PYTHONS = ("3.13", "3.12", "3.11")
 # What depends on the internals of FastAPI: run on each release asked for, beside the newest, which all tests use.
 ON_EACH_FASTAPI = ("tests/plan", "tests/faces")
 MAIN = ".venv"
+# Seconds that one step may take. Far more than any needs: it ends a hang, whose place pytest has shown by then.
+PATIENCE = 1200
 
 
 @dataclass(slots=True)
@@ -33,7 +36,17 @@ class Suite:
         """Run one command as a step of this name; its output goes where ours goes."""
         print(f"\n=== {name}", flush=True)
         began = time.monotonic()
-        passed = subprocess.run(command, cwd=ROOT, env=env).returncode == 0
+        # A session of its own, so that whatever the step started can be ended with it.
+        process = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True)
+        try:
+            passed = process.wait(PATIENCE) == 0
+        except subprocess.TimeoutExpired:
+            print(f"suite: {name} was ended after {PATIENCE} s", flush=True)
+            passed = False
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         self.done.append((name, time.monotonic() - began, passed))
         return passed
 

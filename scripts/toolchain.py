@@ -70,7 +70,7 @@ def _packaged_go() -> str | None:
         return None
     if not go.is_file():
         return None
-    for tool in (go, *(go.parent.parent / "pkg" / "tool").glob("*/*")):
+    for tool in (*go.parent.iterdir(), *(go.parent.parent / "pkg" / "tool").glob("*/*")):
         # Wheels need not keep the bit that makes a file a program.
         if not os.access(tool, os.X_OK):
             tool.chmod(tool.stat().st_mode | 0o111)
