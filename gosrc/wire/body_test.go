@@ -173,6 +173,7 @@ func TestChunksThatAreRefused(t *testing.T) {
 		"control byte in a quoted value":   {"5;a=\"\x01\"\r\nhello", errChunkExt},
 		"control byte escaped":             {"5;a=\"\\\x01\"\r\nhello", errChunkExt},
 		"bytes after a quoted value":       {"5;a=\"b\"c\r\nhello", errChunkExt},
+		"value of another kind":            {"5;a=;\r\nhello", errChunkExt},
 		"two values":                       {"5;a=b=c\r\nhello", errChunkExt},
 		"two names":                        {"5;a b\r\nhello", errChunkExt},
 		"data longer than the size":        {"4\r\nhello\r\n0\r\n\r\n", errChunkEnd},

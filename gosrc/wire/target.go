@@ -189,7 +189,7 @@ func validIPv6(v []byte) bool {
 
 // validIPv4 checks four decimal octets without leading zeros.
 func validIPv4(v []byte) bool {
-	for octet := range 4 {
+	for octet := 0; ; octet++ {
 		n, i := 0, 0
 		for i < len(v) && i < 4 && class[v[i]]&isDigit != 0 {
 			n = n*10 + int(v[i]-'0')
@@ -206,5 +206,4 @@ func validIPv4(v []byte) bool {
 		}
 		v = v[i+1:]
 	}
-	return false
 }
