@@ -46,7 +46,8 @@ func AppendReply(dst []byte, x *bridge.Exchange, keepAlive bool, date []byte) ([
 }
 
 // Format consumes what the lane asks for in x: it appends head and framing to
-// dst and tells the rest by the Result. It clears ops and out_len. Whoever owns
+// dst and tells the rest by the Result. It clears ops, out_len
+// and, with a head, fields_len. Whoever owns
 // the response at this moment may call it, on any thread; nobody else may look
 // at the response part meanwhile.
 //
@@ -64,6 +65,9 @@ func Format(dst []byte, x *bridge.Exchange, keepAlive bool, date []byte) ([]byte
 	}
 	f := formatter{x: x, r: &r, ops: r.Ops, payload: payload, keepAlive: keepAlive && r.Ops&bridge.OpClose == 0, date: date}
 	dst, err := f.format(dst)
+	if r.Ops&(bridge.OpHead|bridge.OpEarly) != 0 {
+		x.FieldsLen = 0 // the lane begins the next head anew
+	}
 	return dst, r, err
 }
 
