@@ -1,0 +1,345 @@
+package exchange
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"turboapi/gosrc/bridge"
+	"turboapi/gosrc/wire"
+)
+
+const notFound = `{"status": 404, "fields": [["content-length", "22"], ["content-type", "application/json"]], "body": "{\"detail\":\"Not Found\"}"}`
+
+// bookTable is a table with one of everything.
+const bookTable = `{"version": 7, "cors": false, "redirect_slashes": true, "root_path": "",
+ "not_found": ` + notFound + `,
+ "routes": [
+  {"path": "/", "methods": ["GET"], "plan": 0, "partial": {"status": 405, "fields": [["allow", "GET"]], "body": "no"}},
+  {"path": "/items/{item_id:int}", "methods": ["GET"], "plan": 1, "partial": null},
+  {"path": "/items/{name}", "methods": ["GET"], "plan": 2, "partial": null},
+  {"path": "/items", "methods": ["POST"], "plan": 3, "partial": null},
+  {"path": "/raw", "methods": ["PUT", "OPTIONS"], "plan": 4, "partial": null},
+  {"path": "/app", "methods": null, "plan": -1, "partial": null},
+  {"path": "/slash/", "methods": ["GET"], "plan": 0, "partial": null},
+  {"path": "/static", "mount": true, "plan": -1}],
+ "plans": [
+  {"id": 0, "body": "none", "max_body": null, "params": []},
+  {"id": 1, "body": "none", "max_body": null, "params": [
+    {"in": "path", "name": "item_id", "form": "int", "required": true},
+    {"in": "query", "name": "q", "form": "str", "required": false},
+    {"in": "header", "name": "x-token", "form": "str", "required": false},
+    {"in": "cookie", "name": "session", "form": "str", "required": false}]},
+  {"id": 2, "body": "none", "max_body": null, "params": [
+    {"in": "path", "name": "name", "form": "str", "required": true},
+    {"in": "query", "name": "tag", "form": "strs", "required": false}]},
+  {"id": 3, "body": "json", "max_body": 100, "params": []},
+  {"id": 4, "body": "bytes", "max_body": null, "params": []}]}`
+
+func table(t testing.TB, edits ...string) *Table {
+	t.Helper()
+	tab, err := NewTable([]byte(strings.NewReplacer(edits...).Replace(bookTable)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tab
+}
+
+// parse reads one head; line ends are written as "\n".
+func parse(t testing.TB, head string) (*wire.Head, []byte) {
+	t.Helper()
+	buf := []byte(strings.ReplaceAll(head, "\n", "\r\n"))
+	var p wire.Parser
+	var h wire.Head
+	p.Reset(nil)
+	if done, err := p.Parse(buf, &h); !done {
+		t.Fatalf("%q: %v", head, err)
+	}
+	return &h, buf
+}
+
+// fill gives a record that is released when the test ends.
+func fill(t testing.TB, tab *Table, head string) (*bridge.Exchange, Disposition) {
+	t.Helper()
+	h, buf := parse(t, head)
+	x := bridge.Acquire()
+	t.Cleanup(func() { bridge.Release(x) })
+	d := tab.Fill(x, h, buf)
+	clear(buf) // Fill keeps nothing of it
+	if x.ReqLen > x.ReqCap {
+		t.Fatalf("%d bytes used of %d", x.ReqLen, x.ReqCap)
+	}
+	return x, d
+}
+
+func get(path string) string { return "GET " + path + " HTTP/1.1\nHost: h\n\n" }
+
+func TestFillCopiesTheHead(t *testing.T) {
+	x, d := fill(t, table(t), "GET /items/42?q=a%20b HTTP/1.1\nHost: Example\nX-Token: Secret\nContent-TYPE: text/x\nORIGIN: http://o\nX-Token: 2\n\n")
+	if d != Dispatch || x.Plan != 1 || x.Version != 7 || x.Method != uint8(wire.MethodGET) || x.Minor != 1 {
+		t.Errorf("disposition %d plan %d version %d method %d minor %d", d, x.Plan, x.Version, x.Method, x.Minor)
+	}
+	if want := uint32(bridge.ReqBodyEnd | bridge.ReqOrigin | bridge.ReqHasQuery); x.Flags != want {
+		t.Errorf("flags %#x, want %#x", x.Flags, want)
+	}
+	for name, s := range map[string]bridge.Span{"GET": x.MethodName, "/items/42?q=a%20b": x.Target, "/items/42": x.RawPath, "q=a%20b": x.Query} {
+		if string(x.Span(s)) != name {
+			t.Errorf("%q, want %q", x.Span(s), name)
+		}
+	}
+	var fields []string
+	for _, f := range x.Fields() {
+		fields = append(fields, fmt.Sprintf("%s: %s", x.Span(f.Name), x.Span(f.Value)))
+	}
+	if got, want := strings.Join(fields, "|"), "host: Example|x-token: Secret|content-type: text/x|origin: http://o|x-token: 2"; got != want {
+		t.Errorf("fields %q, want %q", got, want)
+	}
+	if x.ContentType != 2 || x.Origin != 3 {
+		t.Errorf("content-type %d origin %d", x.ContentType, x.Origin)
+	}
+	s := x.Slots()
+	if len(s) != 4 || s[0].Int() != 42 || string(x.Span(s[1].Span())) != "a b" || string(x.Span(s[2].Span())) != "Secret" || s[3].Kind != bridge.SlotMissing {
+		t.Errorf("slots %v", s)
+	}
+}
+
+func TestFillChoosesPlanAndDisposition(t *testing.T) {
+	const app = planApp
+	const odd, end = bridge.ReqOdd, bridge.ReqBodyEnd
+	post := func(rest string) string { return "POST /items HTTP/1.1\nHost: h\n" + rest + "\n" }
+	for _, tc := range []struct {
+		name, head string
+		edits      []string
+		plan       int32
+		d          Disposition
+		flags      uint32
+	}{
+		{"plan", get("/"), nil, 0, Dispatch, end},
+		{"parameters", get("/items/42"), nil, 1, Dispatch, end},
+		{"next route", get("/items/x"), nil, 2, Dispatch, end},
+		{"odd parameter", get("/items/042"), nil, 1, Dispatch, end | odd},
+		{"odd cookie", "GET /items/1 HTTP/1.1\nHost: h\nCookie: session=\"x\"\n\n", nil, 1, Dispatch, end | odd},
+		{"fallback route", get("/app"), nil, app, Dispatch, end},
+		{"mount", get("/static/x"), nil, app, Dispatch, end},
+		{"encoded slash stays in the segment's text", get("/items/a%2Fb"), nil, app, Static, end},
+		{"encoded path", get("/%69tems/42"), nil, 1, Dispatch, end},
+		{"path that is not UTF-8", get("/items/%FF"), nil, app, Dispatch, end},
+		{"line feed in the path", get("/items/%0A"), nil, app, Dispatch, end},
+		{"absolute-form", "GET http://h/items/42 HTTP/1.1\nHost: h\n\n", nil, 1, Dispatch, end},
+		{"absolute-form without a path", "GET http://h HTTP/1.1\nHost: h\n\n", nil, 0, Dispatch, end},
+		{"asterisk", "OPTIONS * HTTP/1.1\nHost: h\n\n", nil, app, Static, end},
+		{"authority-form", "CONNECT h:1 HTTP/1.1\nHost: h\n\n", nil, app, Dispatch, end},
+
+		{"not found", get("/nothing"), nil, app, Static, end},
+		{"not found by the application", get("/nothing"), []string{notFound, "null"}, app, Dispatch, end},
+		{"method not allowed", "DELETE / HTTP/1.1\nHost: h\n\n", nil, app, Static, end},
+		{"method not allowed by the application", "DELETE /raw HTTP/1.1\nHost: h\n\n", nil, app, Dispatch, end},
+		{"unknown method", "BREW / HTTP/1.1\nHost: h\n\n", nil, app, Static, end},
+		{"not found with an origin", "GET /nothing HTTP/1.1\nHost: h\nOrigin: o\n\n", nil, app, Static, end | bridge.ReqOrigin},
+		{"not found with an origin and cors", "GET /nothing HTTP/1.1\nHost: h\nOrigin: o\n\n", []string{`"cors": false`, `"cors": true`}, app, Dispatch, end | bridge.ReqOrigin},
+		{"preflight with cors", "OPTIONS /raw HTTP/1.1\nHost: h\nOrigin: o\n\n", []string{`"cors": false`, `"cors": true`}, app, Dispatch, end | bridge.ReqOrigin},
+		{"preflight without cors", "OPTIONS /raw HTTP/1.1\nHost: h\nOrigin: o\n\n", nil, 4, Dispatch, end | bridge.ReqOrigin},
+		{"a slash too many", get("/items/"), nil, app, Dispatch, end},
+		{"slashes too many", get("/raw//"), nil, app, Dispatch, end},
+		{"a slash too few", get("/slash"), nil, app, Dispatch, end},
+		{"a mount without its slash", get("/static"), nil, app, Dispatch, end},
+		{"a slash too few, not redirected", get("/slash"), []string{`"redirect_slashes": true`, `"redirect_slashes": false`}, app, Static, end},
+		{"below the root path", get("/v1/items/42"), []string{`"root_path": ""`, `"root_path": "/v1"`}, app, Dispatch, end},
+		{"beside the root path", get("/items/42"), []string{`"root_path": ""`, `"root_path": "/v1"`}, 1, Dispatch, end},
+
+		{"json", post("Content-Type: application/json\nContent-Length: 2\n"), nil, 3, Buffer, 0},
+		{"json, chunked", post("Content-Type: Application/JSON ; charset=utf-8\nTransfer-Encoding: chunked\n"), nil, 3, Buffer, 0},
+		{"json that waits", post("Content-Type: application/json\nContent-Length: 2\nExpect: 100-continue\n"), nil, 3, Buffer, bridge.ReqContinue},
+		{"json without a type", post("Content-Length: 2\n"), nil, 3, Dispatch, odd},
+		{"json with an empty type", post("Content-Type:\nContent-Length: 2\n"), nil, 3, Dispatch, odd},
+		{"json of another type", post("Content-Type: application/problem+json\nContent-Length: 2\n"), nil, 3, Dispatch, odd},
+		{"the first type counts", post("Content-Type: text/plain\nContent-Type: application/json\nContent-Length: 2\n"), nil, 3, Dispatch, odd},
+		{"json without a body", post("Content-Type: application/json\n"), nil, 3, Dispatch, end | odd},
+		{"json with an empty body", post("Content-Type: application/json\nContent-Length: 0\n"), nil, 3, Dispatch, end | odd},
+		{"at the plan's limit", post("Content-Type: application/json\nContent-Length: 100\n"), nil, 3, Buffer, 0},
+		{"above the plan's limit", post("Content-Type: application/json\nContent-Length: 101\n"), nil, 3, Dispatch, odd},
+		{"bytes", "PUT /raw HTTP/1.1\nHost: h\nContent-Length: 2\n\n", nil, 4, Buffer, 0},
+		{"bytes without a body", "PUT /raw HTTP/1.1\nHost: h\n\n", nil, 4, Dispatch, end},
+		{"a body that nobody reads", "GET / HTTP/1.1\nHost: h\nContent-Length: 2\n\n", nil, 0, Dispatch, 0},
+		{"head", "HEAD / HTTP/1.1\nHost: h\n\n", nil, app, Static, end | bridge.ReqHead},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			x, d := fill(t, table(t, tc.edits...), tc.head)
+			plan := x.Plan
+			if d == Static && plan < planApp {
+				plan = planApp
+			}
+			flags := x.Flags &^ bridge.ReqHasQuery
+			if plan != tc.plan || d != tc.d || flags != tc.flags {
+				t.Errorf("plan %d disposition %d flags %#x, want %d, %d, %#x", plan, d, flags, tc.plan, tc.d, tc.flags)
+			}
+		})
+	}
+}
+
+func TestFillDecodesThePath(t *testing.T) {
+	for target, want := range map[string][2]string{
+		"/items/a%20b?x":   {"/items/a%20b", "/items/a b"},
+		"/a%2Fb":           {"/a%2Fb", "/a/b"},
+		"/%zz%4":           {"/%zz%4", "/%zz%4"},
+		"/%C3%A9+":         {"/%C3%A9+", "/é+"},
+		"http://h/a%2Cb?c": {"/a%2Cb", "/a,b"},
+		"http://h?c":       {"/", "/"},
+		"/plain":           {"/plain", "/plain"},
+		"/a%00b":           {"/a%00b", "/a\x00b"},
+	} {
+		x, _ := fill(t, table(t), get(target))
+		if raw, path := string(x.Span(x.RawPath)), string(x.Span(x.Path)); raw != want[0] || path != want[1] {
+			t.Errorf("%s: %q %q, want %q", target, raw, path, want)
+		}
+	}
+}
+
+func TestFillKeepsTheTransportsFlags(t *testing.T) {
+	h, buf := parse(t, get("/"))
+	x := bridge.Acquire()
+	defer bridge.Release(x)
+	x.Flags = bridge.ReqTLS | bridge.ReqUnix
+	table(t).Fill(x, h, buf)
+	if x.Flags != bridge.ReqTLS|bridge.ReqUnix|bridge.ReqBodyEnd {
+		t.Errorf("flags %#x", x.Flags)
+	}
+}
+
+func TestLargeHeadsMoveToMemory(t *testing.T) {
+	value := strings.Repeat("v", 60000)
+	query := strings.Repeat("tag=%C3%A9&", 600)
+	x, d := fill(t, table(t), "GET /items/x?"+query+" HTTP/1.1\nHost: h\nX-Token: "+value+"\n\n")
+	if d != Dispatch || x.Plan != 2 || x.ReqCap <= bridge.ReqInline {
+		t.Fatalf("disposition %d plan %d cap %d", d, x.Plan, x.ReqCap)
+	}
+	list := x.Spans(x.Slots()[1].Span())
+	if len(list) != 600 || string(x.Span(list[599])) != "é" {
+		t.Errorf("%d elements", len(list))
+	}
+	if got := x.Span(x.Fields()[1].Value); string(got) != value {
+		t.Errorf("%d bytes of a value", len(got))
+	}
+}
+
+func TestReady(t *testing.T) {
+	tab := table(t)
+	for _, tc := range []struct {
+		name string
+		size int
+		edit func(x *bridge.Exchange)
+		odd  bool
+	}{
+		{"complete", 10, nil, false},
+		{"at the limit", 100, nil, false},
+		{"above the limit", 101, nil, true},
+		{"chunked and empty", 0, nil, true},
+		{"of an older table", 10, func(x *bridge.Exchange) { x.Version-- }, true},
+	} {
+		x, d := fill(t, tab, "POST /items HTTP/1.1\nHost: h\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n")
+		if d != Buffer {
+			t.Fatal("not buffered")
+		}
+		x.AppendBody(make([]byte, tc.size))
+		if tc.edit != nil {
+			tc.edit(x)
+		}
+		tab.Ready(x)
+		if odd := x.Flags&bridge.ReqOdd != 0; odd != tc.odd || x.Flags&bridge.ReqBodyEnd == 0 {
+			t.Errorf("%s: flags %#x", tc.name, x.Flags)
+		}
+	}
+}
+
+func TestFillAllocatesNothing(t *testing.T) {
+	tab := table(t)
+	for _, head := range []string{get("/"), get("/items/42?q=a%20b"), get("/items/%C3%A9?tag=1&tag=2"), get("/nothing")} {
+		h, buf := parse(t, head)
+		if n := testing.AllocsPerRun(100, func() {
+			x := bridge.Acquire()
+			tab.Fill(x, h, buf)
+			bridge.Release(x)
+		}); n != 0 {
+			t.Errorf("%q: %v allocations", head, n)
+		}
+	}
+}
+
+// FuzzFill: whatever head the parser lets through fits the room that was asked
+// for, and all that the record names lies within it.
+func FuzzFill(f *testing.F) {
+	for _, s := range []string{
+		"GET /items/42?q=1 HTTP/1.1\r\nHost: h\r\nCookie: session=1\r\n\r\n",
+		"GET /items/%41b%?tag=%&tag HTTP/1.1\r\nHost: h\r\n\r\n",
+		"POST /items HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n",
+	} {
+		f.Add(s)
+	}
+	tab := table(f)
+	f.Fuzz(func(t *testing.T, s string) {
+		buf := []byte(s)
+		var p wire.Parser
+		var h wire.Head
+		p.Reset(nil)
+		if done, _ := p.Parse(buf, &h); !done {
+			t.Skip()
+		}
+		x := bridge.Acquire()
+		defer bridge.Release(x)
+		d := tab.Fill(x, &h, buf)
+		if x.ReqLen > x.ReqCap {
+			t.Fatalf("%d bytes used of %d", x.ReqLen, x.ReqCap)
+		}
+		for _, v := range []bridge.Span{x.MethodName, x.Target, x.RawPath, x.Query, x.Path} {
+			x.Span(v)
+		}
+		for _, v := range x.Fields() {
+			if strings.ToLower(string(x.Span(v.Name))) != string(x.Span(v.Name)) {
+				t.Errorf("name %q", x.Span(v.Name))
+			}
+			x.Span(v.Value)
+		}
+		if x.Flags&bridge.ReqOdd == 0 && x.Plan >= 0 {
+			for i := range x.Slots() {
+				switch s := &x.Slots()[i]; s.Kind {
+				case bridge.SlotStr, bridge.SlotLatin1:
+					x.Span(s.Span())
+				case bridge.SlotList:
+					for _, v := range x.Spans(s.Span()) {
+						x.Span(v)
+					}
+				}
+			}
+		}
+		if d == Static {
+			out, _, _ := tab.AppendStatic(nil, x, true, nil)
+			if !strings.HasPrefix(string(out), "HTTP/1.1 40") {
+				t.Errorf("%q", out)
+			}
+		}
+	})
+}
+
+func BenchmarkFill(b *testing.B) {
+	tab := table(b)
+	for _, path := range []string{"/", "/items/42?q=x", "/nothing"} {
+		b.Run(path, func(b *testing.B) {
+			h, buf := parse(b, "GET "+path+" HTTP/1.1\nHost: 127.0.0.1:8000\n\n")
+			x := bridge.Acquire()
+			defer bridge.Release(x)
+			for b.Loop() {
+				x.Flags = 0
+				tab.Fill(x, h, buf)
+			}
+		})
+	}
+	b.Run("browser", func(b *testing.B) {
+		h, buf := parse(b, "GET /items/42?q=x HTTP/1.1\nHost: 127.0.0.1:8000\n"+strings.Repeat("Sec-Fetch-Something: some value that is long\n", 12)+"\n")
+		x := bridge.Acquire()
+		defer bridge.Release(x)
+		for b.Loop() {
+			x.Flags = 0
+			tab.Fill(x, h, buf)
+		}
+	})
+}
