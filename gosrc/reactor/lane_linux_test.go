@@ -33,6 +33,8 @@ type lane struct {
 	addr string
 	net  string
 
+	table []byte
+
 	// handle answers one event; what it leaves in ops is flushed at the end of
 	// the turn. Default: echo.
 	handle func(l *lane, ev bridge.Event)
@@ -57,6 +59,13 @@ func withLimits(f func(*core.Limits)) option {
 func withHandler(f func(*lane, bridge.Event)) option {
 	return func(l *lane, _ *core.Limits, _ *core.Options) { l.handle = f }
 }
+
+func withTable(json []byte) option {
+	return func(l *lane, _ *core.Limits, _ *core.Options) { l.table = json }
+}
+
+// bodyTable collects the body of POST /b and gives the rest to the application.
+var bodyTable = []byte(`{"version":1,"plans":[{"id":0,"body":"bytes","params":[]}],"routes":[{"path":"/b","methods":["POST"],"plan":0},{"barrier":true}]}`)
 
 // appTable gives every request to the application.
 var appTable = []byte(`{"version":1,"routes":[{"barrier":true}]}`)
@@ -86,7 +95,7 @@ func startOn(t testing.TB, network, address string, options ...option) *lane {
 func newLane(t testing.TB, network, address string, options ...option) *lane {
 	l := &lane{
 		t: t, net: network, handle: echo, calls: make(chan func()), done: make(chan struct{}),
-		evs: make([]bridge.Event, 256), before: bridge.Live(),
+		evs: make([]bridge.Event, 256), before: bridge.Live(), table: appTable,
 	}
 	limits, opts := core.DefaultLimits(), core.Options{Server: "turboapi", DateHeader: true}
 	for _, o := range options {
@@ -114,7 +123,7 @@ func newLane(t testing.TB, network, address string, options ...option) *lane {
 	}
 	file.Close()
 	ln.Close()
-	l.host.SetTable(newTable(t, appTable))
+	l.host.SetTable(newTable(t, l.table))
 	tr, err := Open(l.host)
 	if err != nil {
 		t.Fatal(err)
@@ -186,6 +195,19 @@ func (l *lane) do(f func()) {
 	done := make(chan struct{})
 	l.calls <- func() { defer close(done); f() }
 	<-done
+}
+
+// settle waits until the loop has handled what the kernel had for it.
+func (l *lane) settle() {
+	l.do(func() {
+		for {
+			before := l.r.host.Count.BytesIn.Load()
+			l.turn()
+			if l.r.runHead == nil && l.r.host.Count.BytesIn.Load() == before {
+				return
+			}
+		}
+	})
 }
 
 func (l *lane) stop() {
@@ -277,6 +299,11 @@ func echo(l *lane, ev bridge.Event) {
 			l.dirty = append(l.dirty, x)
 		}
 	}
+}
+
+func cText(b [46]byte) string {
+	s, _, _ := strings.Cut(string(b[:]), "\x00")
+	return s
 }
 
 // client is a raw connection with helpers.
