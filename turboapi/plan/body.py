@@ -9,6 +9,7 @@ at the moment at which FastAPI would.
 from __future__ import annotations
 
 import json
+import re
 
 from . import internals, schema
 from .facts import Handler, Node, Param
@@ -16,6 +17,16 @@ from .plans import Fallback
 from .source import Source
 
 __all__ = ["Body", "body_of"]
+
+# A number with fewer digits fits into a float; and json.loads refuses integers of more than 4300.
+_LONG = 300
+_LONG_NUMBER = re.compile(rb"[0-9]{%d}" % _LONG)
+
+
+def has_long_number(body: bytes) -> bool:
+    """Tell whether a document has a number that JSON mode and json.loads may understand differently."""
+    digits = len(body) - len(body.translate(None, b"0123456789"))
+    return digits >= _LONG and _LONG_NUMBER.search(body) is not None
 
 
 def body_of(handler: Handler, source: Source, *, shows_request: bool, decline: type[Exception]) -> Body | Fallback:
@@ -75,6 +86,8 @@ class Body:
         if self._direct:
             (param,) = node.body
             read = source.bind(param.adapter.validator.validate_json, "read")
+            many = source.bind(has_long_number, "has_long_number")
+            checks += [f"if len(body) > {_LONG} and {many}(body):", f"    raise {self._decline}"]
             self._accept(param, f"{read}(body)", values, checks, source)
             return
         fields = source.bind([param.field for param in node.body], "fields")

@@ -30,7 +30,7 @@ def compile_known(app: Any) -> CompiledApp:
         return whole_fallback(
             app, f"its routes cannot be read ({type(error).__name__}: {error})", _watch(app, stack, lists)
         )
-    around = Surroundings(scope=_scope(app, stack), decline=decline_type())
+    around = Surroundings(scope=_scope(app, stack), decline=decline_type(), limited=stack.limited)
     found: list[tuple[RouteFacts, Entry | None]] = []
     report: list[RouteReport] = []
     for each in facts:

@@ -44,10 +44,12 @@ class Surroundings:
     """What a route's requests share with the application.
 
     scope: entries that FastAPI puts into every scope. decline: the exception class that means "FastAPI answers".
+    limited: a body limit holds for the whole application.
     """
 
     scope: Mapping[str, Any]
     decline: type[Exception]
+    limited: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ def build(facts: RouteFacts, around: Surroundings) -> Entry | Fallback:
         return Fallback("status 205")
     b = _Build(facts, around, Source(f"{'/'.join(facts.methods or ())} {facts.path}"))
     b.shows_request = _shows_request(handler.tree)
+    if handler.max_body is None and around.limited:
+        return Fallback("a body limit of the application that the route does not know")
     if b.shows_request and handler.max_body is not None:
         return Fallback("max_body_size with a Request parameter")
     if handler.has_body:

@@ -27,6 +27,7 @@ _TRANSPARENT = frozenset(
         ("fastapi.middleware.asyncexitstack", "AsyncExitStackMiddleware"),
         ("fastapi.telemetry._asgi", "ExceptionTelemetryMiddleware"),
         ("fastapi._body_limit", "AppBodyLimitMiddleware"),
+        ("fastapi._body_limit", "_BodyLimitExceptionMiddleware"),
     }
 )
 
@@ -98,6 +99,7 @@ def _telemetry(app: Any) -> str | None:
 
 def _walk(stack: Any, app: Any) -> Stack | Fallback:
     errors = exceptions = cors = None
+    limited = type(app.router.middleware_stack).__name__ == "RequestBodyLimitMiddleware"
     at = stack
     while at is not app.router:
         cls = type(at)
@@ -108,8 +110,10 @@ def _walk(stack: Any, app: Any) -> Stack | Fallback:
         elif cls is ExceptionMiddleware and errors is not None and exceptions is None:
             exceptions = at
         elif (cls.__module__, cls.__name__) == ("fastapi._body_limit", "AppBodyLimitMiddleware"):
-            if at.app is not None and type(at.app).__name__ == "RequestBodyLimitMiddleware":
-                return Fallback("max_body_size of the application")
+            if type(at.app).__name__ == "RequestBodyLimitMiddleware":
+                limited = True
+                at = at.app.app
+                continue
         elif (cls.__module__, cls.__name__) not in _TRANSPARENT:
             return Fallback(f"middleware {cls.__name__}")
         at = getattr(at, "app", None)
@@ -117,5 +121,4 @@ def _walk(stack: Any, app: Any) -> Stack | Fallback:
             return Fallback("the middleware stack does not end in the application's router")
     if errors is None or exceptions is None:
         return Fallback("the middleware stack lacks Starlette's error handling")
-    limited = type(app.router.middleware_stack).__name__ == "RequestBodyLimitMiddleware"
     return Stack(errors, exceptions, cors, limited)
