@@ -52,7 +52,7 @@ race: dev ## run the Go tests with the race detector
 asan: dev ## run the Python tests on an engine built with the address sanitizer; T= selects
 	@$(BIN)/python scripts/asan.py $(T)
 
-fuzz: dev ## fuzz the parsers for FUZZTIME
+fuzz: dev ## fuzz the parsers, each package for FUZZTIME
 	@$(BIN)/python scripts/fuzz.py $(FUZZTIME)
 
 bench: dev ## measure the server beside its peers; writes benchmarks/results/

@@ -1,4 +1,4 @@
-"""Fuzzes the parsers: `make fuzz`. Every fuzz test of gosrc/wire gets an equal share of the time.
+"""Fuzzes the parsers: `make fuzz`. Each package gets the time, its fuzz tests an equal share of it.
 
     .venv/bin/python scripts/fuzz.py 60s
 
@@ -26,9 +26,9 @@ def seconds(text: str) -> int:
     return int(found[1]) * UNITS[found[2]]
 
 
-def targets(go: str, env: dict[str, str]) -> list[tuple[str, str]]:
-    """Return (package, fuzz test) of everything that can be fuzzed."""
-    found = []
+def targets(go: str, env: dict[str, str]) -> dict[str, list[str]]:
+    """Return the fuzz tests of each package."""
+    found = {}
     for package in PACKAGES:
         if not os.path.isdir(ROOT / package):
             continue
@@ -37,8 +37,8 @@ def targets(go: str, env: dict[str, str]) -> list[tuple[str, str]]:
         )
         if listed.returncode != 0:
             raise Missing(f"{package} does not build: {(listed.stdout + listed.stderr).strip()}")
-        found += [(package, line) for line in listed.stdout.split() if line.startswith("Fuzz")]
-    return found
+        found[package] = [line for line in listed.stdout.split() if line.startswith("Fuzz")]
+    return {package: names for package, names in found.items() if names}
 
 
 def main() -> int:
@@ -55,8 +55,8 @@ def main() -> int:
         print("fuzz: no package has a fuzz test", file=sys.stderr)
         return 1
     failed = 0
-    share = max(whole // len(found), 1)
-    for package, name in found:
+    for package, name in [(package, name) for package, names in found.items() for name in names]:
+        share = max(whole // len(found[package]), 1)
         print(f"fuzz: {package} {name} for {share} s", flush=True)
         command = [go, "test", "-run=^$", f"-fuzz=^{name}$", f"-fuzztime={share}s", package]
         failed += subprocess.run(command, cwd=ROOT, env=env).returncode != 0
