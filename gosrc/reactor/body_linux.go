@@ -226,7 +226,7 @@ func (r *Reactor) leave(c *conn) {
 // it. The client is told so unless an answer has begun.
 func (r *Reactor) spoilt(c *conn, refusal *wire.Refusal) {
 	begun := c.x.SentHead != 0
-	r.detach(c)
+	r.abandon(c)
 	if begun {
 		c.phase = phaseAnswered
 		c.set(closing)

@@ -171,16 +171,22 @@ func (r *Reactor) linger(c *conn) {
 // told, unless they were or have answered.
 func (r *Reactor) lose(c *conn) {
 	if c.phase == phaseBusy {
-		x := c.x
-		told := c.is(gone)
-		orFlags(x, bridge.ReqGone)
-		r.detach(c)
-		if !told {
-			r.host.Count.Gone.Add(1)
-			r.emit(x, bridge.EvGone)
-		}
+		r.abandon(c)
 	}
 	r.shut(c)
+}
+
+// abandon takes the connection from the exchange that a lane has, and tells it
+// unless it was told before.
+func (r *Reactor) abandon(c *conn) {
+	x := c.x
+	orFlags(x, bridge.ReqGone)
+	r.detach(c)
+	if !c.is(gone) {
+		c.set(gone)
+		r.host.Count.Gone.Add(1)
+		r.emit(x, bridge.EvGone)
+	}
 }
 
 // detach ends what the connection has to do with its exchange. One that the

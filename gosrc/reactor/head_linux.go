@@ -153,16 +153,15 @@ func (r *Reactor) request(c *conn, in *input) {
 // dispatch hands the exchange to the lanes, with what is here of its body.
 func (r *Reactor) dispatch(c *conn, in *input) {
 	x := c.x
-	atomic.StoreUint64(&x.Conn, c.id)
-	c.phase, c.since = phaseBusy, r.now
 	if x.Flags&bridge.ReqBodyEnd == 0 {
 		if refusal := r.unframe(c, in, in.bytes()); refusal != nil {
-			x.Conn = 0
 			r.refuse(c, refusal)
 			return
 		}
 	}
 	r.keepRest(c, in)
+	c.phase, c.since = phaseBusy, r.now
+	atomic.StoreUint64(&x.Conn, c.id)
 	r.emit(x, bridge.EvRequest)
 	if c.is(finished) {
 		r.leave(c)
