@@ -1,0 +1,236 @@
+package server
+
+import (
+	"io"
+	"sync/atomic"
+
+	"github.com/valyala/fasthttp"
+
+	"turboapi/gosrc/bridge"
+	"turboapi/gosrc/core"
+	"turboapi/gosrc/exchange"
+	"turboapi/gosrc/wire"
+)
+
+// aheadMax is how much of later requests is read while one is answered: more
+// waits in the kernel, so a client that only sends is stopped.
+const aheadMax = 64 << 10
+
+// handle is fasthttp's handler: it serves the request that the gate has read.
+func handle(ctx *fasthttp.RequestCtx) {
+	g := ctx.Conn().(*gate)
+	// fasthttp's response ends in gate.Write; without a body it is shortest.
+	ctx.Response.SkipBody = true
+	defer func() {
+		if r := recover(); r != nil {
+			g.srv.host.Panic("a request", r)
+			g.fault()
+		}
+	}()
+	g.serve()
+}
+
+// serve makes an exchange of the request, has it answered, and returns when the
+// next request may be read or the connection has to be closed.
+func (g *gate) serve() {
+	s := g.srv
+	s.host.Count.Requests.Add(1)
+	x := bridge.Acquire()
+	mine := true
+	defer func() {
+		if mine {
+			bridge.Release(x)
+		}
+	}()
+	x.Transport = transportNumber
+	x.TRead = core.Now()
+	g.introduce(x)
+	table := s.host.Table()
+	how := table.Fill(x, &g.head, g.in.bytes())
+	g.in.use(g.head.Len)
+	g.body.Reset(&g.head, &s.host.Limits.Wire)
+	g.begin()
+	switch how {
+	case exchange.Static:
+		g.answerStatic(table, x)
+	case exchange.Buffer:
+		if !g.collect(x) {
+			return
+		}
+		table.Ready(x)
+		mine = false
+		g.dispatch(x)
+		g.watch()
+	default:
+		if !g.takeFirst(x) {
+			return
+		}
+		mine = false
+		g.dispatch(x)
+		g.watch()
+	}
+	g.written()
+	g.skip()
+	if g.in.len() == 0 {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if !g.idle {
+			g.rest(core.Now())
+		}
+	}
+}
+
+// begin forgets the previous request.
+func (g *gate) begin() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.allow(0)
+	g.idle, g.stuffed, g.wanted, g.told = false, false, false, false
+	g.keep = g.head.KeepAlive
+	g.wait100 = g.head.Expect100 && !g.body.Done()
+	g.inbox, g.inRing = 0, 0
+}
+
+// dispatch hands x to the lanes. Only the loop's thread and the lanes touch it
+// afterwards.
+func (g *gate) dispatch(x *bridge.Exchange) {
+	setConn(x, g.id)
+	m := message{kind: bridge.EvRequest, g: g, x: x, gen: x.Gen}
+	g.owed = false
+	g.mu.Lock()
+	g.x, g.gen = x, x.Gen
+	g.inbox = x.BodyLen
+	g.mu.Unlock()
+	g.srv.open.Add(1)
+	g.srv.ring.Push(m)
+}
+
+// watch waits until the dispatched exchange is answered and, if the goroutine
+// has nothing else to do then, until something comes from the client. Meanwhile
+// it reads the body ahead and notices a client that leaves.
+func (g *gate) watch() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	finished := false
+	for g.x != nil {
+		if g.broken {
+			g.leave(true)
+			return
+		}
+		if g.expired {
+			g.srv.host.Count.Timeouts.Add(1)
+			g.leave(true)
+			g.breakOff()
+			return
+		}
+		if refusal := g.pass(); refusal != nil {
+			g.spoilt(refusal)
+			return
+		}
+		g.more = !g.body.Done()
+		// Set before it waits: who answers x then wakes it.
+		g.eager = finished || g.more || g.in.len() > 0
+		n, err := 0, error(nil)
+		switch {
+		case finished, g.more && g.room() == 0, !g.more && g.in.len() >= aheadMax:
+			g.allow(0)
+			g.parkWaiting()
+		case g.more:
+			if g.wanted && g.until == 0 {
+				g.allow(g.srv.host.Limits.Write)
+			}
+			n, err = g.parkReading(g.bodySize())
+		default:
+			n, err = g.parkReading(inputSize)
+		}
+		g.eager = false
+		if n > 0 {
+			g.idle = false
+			if g.x != nil {
+				g.allow(0)
+			}
+		}
+		switch {
+		case err == nil:
+		case g.x == nil:
+			g.breakOff() // answered, and left
+		case err == io.EOF && !g.more:
+			// That is how a client looks that is gone, and also one that
+			// waits for its answer (as with nc -N): what the lanes still send
+			// is sent, and fails if nobody is there.
+			finished = true
+			g.leave(false)
+		default:
+			g.leave(true)
+			g.breakOff()
+		}
+	}
+	if finished {
+		g.closing = true
+	}
+}
+
+// leave tells the lanes that the client left. for good means that nothing more
+// can be sent: the exchange is then detached, by the loop's thread. mu is held.
+func (g *gate) leave(forGood bool) {
+	if g.x == nil || g.lost {
+		return
+	}
+	if !g.told {
+		g.srv.host.Count.Gone.Add(1)
+	} else if !forGood {
+		return
+	}
+	g.srv.ring.Push(message{kind: bridge.EvGone, g: g, x: g.x, gen: g.gen, end: forGood, told: g.told})
+	g.told, g.lost = true, forGood
+}
+
+// spoilt ends a request whose body turned out to be malformed while a lane has
+// it. The client is told so unless an answer has begun. mu is held.
+func (g *gate) spoilt(r *wire.Refusal) {
+	// The lane reads and writes its part of the record only, and SentHead
+	// changes under mu.
+	if g.x.SentHead == 0 {
+		g.refuseNow(r)
+	}
+	g.closing = true
+	g.leave(true)
+}
+
+// fault ends a connection whose request made the engine panic.
+func (g *gate) fault() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.x != nil:
+		g.leave(true)
+		g.breakOff()
+	case g.owed:
+		g.refuseNow(errInternal)
+	default:
+		g.breakOff()
+	}
+}
+
+// answerStatic answers x from the table.
+func (g *gate) answerStatic(t core.Table, x *bridge.Exchange) {
+	s := g.srv
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	keep := g.keep && !s.draining.Load()
+	b, status, closes := t.AppendStatic(nil, x, keep, s.date())
+	x.Status = uint16(status)
+	g.send(b)
+	g.owed = false
+	s.respond(x, core.Now())
+	if closes {
+		g.closing = true
+	}
+}
+
+// setConn and getConn name x's connection. A call thread may look while the
+// loop's thread detaches.
+
+func setConn(x *bridge.Exchange, id uint64) { atomic.StoreUint64(&x.Conn, id) }
+
+func getConn(x *bridge.Exchange) uint64 { return atomic.LoadUint64(&x.Conn) }

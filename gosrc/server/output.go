@@ -1,0 +1,117 @@
+package server
+
+import (
+	"time"
+
+	"turboapi/gosrc/bridge"
+)
+
+// send writes b, or what the kernel takes of it, and keeps a copy of the rest,
+// which a goroutine then writes. It never waits. mu is held.
+func (g *gate) send(b []byte) {
+	if g.broken || g.closed || len(b) == 0 {
+		return
+	}
+	if g.writing {
+		g.out = append(g.out, b...)
+		return
+	}
+	n, err := tryWrite(g.sock.fd, b)
+	g.srv.host.Count.BytesOut.Add(int64(n))
+	if err != nil {
+		g.breakOff()
+		return
+	}
+	if n < len(b) {
+		g.out = append(g.out, b[n:]...)
+		g.writing = true
+		g.srv.running.Add(1)
+		// Stops when everything is written, the client does not read for
+		// longer than the limit, or the connection is broken off.
+		go g.drain()
+	}
+}
+
+// unsent is the number of bytes that the kernel has not taken. mu is held.
+func (g *gate) unsent() int { return len(g.out) - g.outAt }
+
+// drain writes the queue as fast as the client reads.
+func (g *gate) drain() {
+	defer g.srv.running.Done()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	defer func() {
+		if r := recover(); r != nil {
+			g.srv.host.Panic("writing", r)
+			g.breakOff()
+		}
+		g.writing, g.out, g.outAt = false, nil, 0
+		// The end of the connection waits for its output.
+		g.kick()
+	}()
+	for g.unsent() > 0 && !g.broken && !g.closed {
+		if err := g.push(g.out[g.outAt:]); err != nil {
+			if isTimeout(err) && !g.broken {
+				g.srv.host.Count.Timeouts.Add(1)
+			}
+			g.breakOff()
+			return
+		}
+		if g.stuffed && g.unsent() < bridge.LowWater && g.x != nil && !g.lost {
+			g.stuffed = false
+			g.srv.ring.Push(message{kind: bridge.EvDrained, g: g, x: g.x, gen: g.gen})
+		}
+		if g.outAt >= len(g.out)/2 {
+			// Else a stream that never quite drains would grow it for ever.
+			g.out = g.out[:copy(g.out, g.out[g.outAt:])]
+			g.outAt = 0
+		}
+	}
+}
+
+// push waits until the kernel takes some of b, the queue's beginning. mu is
+// held, except while it waits.
+func (g *gate) push(b []byte) (err error) {
+	if d := g.srv.host.Limits.Write; d > 0 {
+		// One for each piece of progress: a slow client is not a stalled one.
+		_ = g.sock.conn.SetWriteDeadline(time.Now().Add(d))
+	}
+	n, failed := 0, error(nil)
+	g.mu.Unlock()
+	defer func() {
+		g.mu.Lock()
+		g.outAt += n
+		g.srv.host.Count.BytesOut.Add(int64(n))
+	}()
+	err = g.sock.raw.Write(func(fd uintptr) bool {
+		n, failed = tryWrite(int(fd), b)
+		return n > 0 || failed != nil
+	})
+	if err == nil {
+		err = failed
+	}
+	return err
+}
+
+// breakOff gives the connection up: nothing more is sent, and its goroutine
+// closes it. mu is held.
+func (g *gate) breakOff() {
+	if g.broken {
+		return
+	}
+	g.broken = true
+	if g.writing && !g.closed {
+		_ = g.sock.conn.SetWriteDeadline(past)
+	}
+	g.kick()
+}
+
+// written waits until everything is written or the connection is broken off.
+// The connection's goroutine.
+func (g *gate) written() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.writing && !g.broken {
+		g.parkWaiting()
+	}
+}

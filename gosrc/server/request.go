@@ -1,0 +1,140 @@
+package server
+
+import (
+	"time"
+
+	"turboapi/gosrc/core"
+	"turboapi/gosrc/wire"
+)
+
+// drainGrace is how long a connection that was accepted while draining, or just
+// before, is given for its one request.
+const drainGrace = time.Second
+
+// request waits for a complete request head and parses it into g.head; the
+// head's bytes stay in the input. It reports false when the connection is to be
+// closed: the client left, was refused or too slow, or the server drains. The
+// connection's goroutine.
+func (g *gate) request() (ok bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			g.srv.host.Panic("reading a request", r)
+			g.abandon()
+			ok = false
+		}
+	}()
+	g.headed = false
+	g.parser.Reset(&g.srv.host.Limits.Wire)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	begun := false
+	for !g.closing && !g.broken {
+		if g.in.len() > 0 {
+			done, refusal := g.parser.Parse(g.in.bytes(), &g.head)
+			if refusal != nil {
+				g.refuseNow(refusal)
+				return false
+			}
+			if done {
+				g.headed, g.owed, g.fresh = true, true, false
+				return true
+			}
+			if !begun && !g.fresh {
+				// A head has its own time from its first byte on, however the
+				// bytes trickle in; the first one has it from accept on.
+				g.allow(g.srv.host.Limits.Header)
+			}
+			begun = true
+		}
+		n, err := 0, error(nil)
+		switch {
+		case g.expired && g.parser.Started():
+			g.srv.host.Count.Timeouts.Add(1)
+			g.refuseNow(wire.ErrRequestTimeout)
+			return false
+		case g.expired, g.srv.draining.Load() && !begun && !g.fresh:
+			// A last look: a request that came just now is served.
+			if n, err = g.look(); n == 0 {
+				if g.expired && g.fresh {
+					g.srv.host.Count.Timeouts.Add(1)
+				}
+				return false
+			}
+			g.expired = false
+		default:
+			if g.srv.draining.Load() && !begun {
+				g.hurry(drainGrace)
+			}
+			n, err = g.parkReading(inputSize)
+		}
+		if n > 0 {
+			g.idle = false
+		}
+		if err != nil {
+			return false
+		}
+	}
+	return false
+}
+
+// look reads what is there without waiting. mu is held.
+func (g *gate) look() (int, error) {
+	if g.closed {
+		return 0, nil
+	}
+	n, err := tryRead(g.sock.fd, g.in.room(inputSize))
+	g.in.w += n
+	g.srv.host.Count.BytesIn.Add(int64(n))
+	return n, err
+}
+
+// refuse answers a request that no lane has and ends the connection.
+func (g *gate) refuse(r *wire.Refusal) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.refuseNow(r)
+}
+
+// refuseNow is refuse for who holds mu.
+func (g *gate) refuseNow(r *wire.Refusal) {
+	g.srv.host.Count.Refuse(r.Status)
+	var b []byte
+	if g.headed && g.head.MethodID == wire.MethodHEAD {
+		b = wire.AppendRefusalHead(nil, r, g.srv.date())
+	} else {
+		b = wire.AppendRefusal(nil, r, g.srv.date())
+	}
+	g.send(b)
+	g.owed, g.closing, g.linger = false, true, true
+}
+
+// abandon makes the connection end at once, whatever is under way.
+func (g *gate) abandon() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.breakOff()
+}
+
+// allow gives the wait that begins d to last; 0 is for ever. mu is held.
+func (g *gate) allow(d time.Duration) {
+	g.until, g.expired = 0, false
+	if d > 0 {
+		g.until = core.Now() + uint64(d)
+	}
+}
+
+// hurry makes the wait last no longer than d. mu is held.
+func (g *gate) hurry(d time.Duration) {
+	if soon := core.Now() + uint64(d); g.until == 0 || g.until > soon {
+		g.until = soon
+	}
+}
+
+// rest begins the wait for the next request. mu is held.
+func (g *gate) rest(now uint64) {
+	g.idle = true
+	g.until, g.expired = 0, false
+	if d := g.srv.host.Limits.KeepAlive; d > 0 {
+		g.until = now + uint64(d)
+	}
+}

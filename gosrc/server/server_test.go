@@ -1,0 +1,9 @@
+package server
+
+import (
+	"testing"
+
+	"turboapi/gosrc/transporttest"
+)
+
+func TestTransport(t *testing.T) { transporttest.Run(t, Open) }

@@ -1,0 +1,85 @@
+package server
+
+import (
+	"sync/atomic"
+
+	"turboapi/gosrc/bridge"
+)
+
+// message is what a connection's goroutine tells the loop's thread.
+type message struct {
+	kind uint32 // bridge.EvRequest ...
+	g    *gate
+	x    *bridge.Exchange
+	gen  uint32
+	data []byte // EvBody: of a pool's buffer, which recycle gets back
+	end  bool   // EvBody: the body is complete; EvGone: for good
+	told bool   // EvGone: the lanes know already
+}
+
+// Turn gives the lanes what the goroutines left in the ring. The loop's thread.
+func (s *Server) Turn(ev []bridge.Event) int {
+	s.host.Waker.Clear()
+	n := 0
+	s.ring.Drain(func(m message) bool {
+		if n == len(ev) {
+			return false
+		}
+		if s.tell(&m) {
+			ev[n] = bridge.Event{X: m.x, Gen: m.gen, Kind: m.kind}
+			n++
+		}
+		return true
+	})
+	return n
+}
+
+// tell does to the record what m says and reports whether the lanes have to
+// know.
+func (s *Server) tell(m *message) bool {
+	if m.kind == bridge.EvRequest {
+		// Nobody but this message has the record: no lock.
+		return true
+	}
+	g, x := m.g, m.x
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// The gate's word is asked for, not the record's: that may be another
+	// connection's by now.
+	mine := g.x == x && g.gen == m.gen
+	switch m.kind {
+	case bridge.EvBody:
+		defer recycle(m.data[:cap(m.data)])
+		if !mine || g.lost {
+			return false
+		}
+		g.inRing -= uint64(len(m.data))
+		x.AppendBody(m.data)
+		g.inbox = x.BodyLen
+		if m.end {
+			orFlags(x, bridge.ReqBodyEnd)
+		}
+		wanted := x.Want != 0
+		x.Want = 0
+		return wanted
+	case bridge.EvGone:
+		if !mine {
+			return false
+		}
+		orFlags(x, bridge.ReqGone)
+		if m.end {
+			g.detach()
+		}
+		return !m.told
+	case bridge.EvDrained:
+		if !mine || g.lost {
+			return false
+		}
+		x.Unsent = uint64(g.unsent())
+		return true
+	}
+	return false
+}
+
+// orFlags sets flags that a lane may be reading.
+func orFlags(x *bridge.Exchange, f uint32) { atomic.OrUint32(&x.Flags, f) }

@@ -1,0 +1,3 @@
+package transporttest
+
+var bodies, answers, departures, refusals, limits, ends []suite
