@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"unicode/utf8"
 
@@ -185,8 +186,28 @@ func fillFields(x *bridge.Exchange, h *wire.Head, req []byte) {
 	fields := x.Fields()
 	for i, f := range h.Fields {
 		fields[i] = bridge.Field{Name: bridge.Span(f.Name), Value: bridge.Span(f.Value)}
-		name := req[f.Name.Off : f.Name.Off+f.Name.Len]
-		wire.AppendLower(name[:0], name)
+		lower(req[f.Name.Off:], f.Name.Len)
+	}
+}
+
+// lower turns A-Z into a-z in the first n bytes of b, which are a token (so
+// ASCII), eight at a time. Behind a name there are at least seven bytes: those
+// of the head's end, and the 16 that Fill asks for beyond it.
+func lower(b []byte, n uint32) {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for ; ; b = b[8:] {
+		x := binary.LittleEndian.Uint64(b)
+		// The top bit of a byte tells that it is at least 'A', and not above 'Z'.
+		// No token byte carries into the next.
+		upper := (x + (0x80-'A')*ones) &^ (x + (0x7f-'Z')*ones) & tops
+		if n < 8 {
+			upper &= 1<<(8*n) - 1
+		}
+		binary.LittleEndian.PutUint64(b, x|upper>>2)
+		if n <= 8 {
+			return
+		}
+		n -= 8
 	}
 }
 

@@ -195,6 +195,22 @@ func TestFillDecodesThePath(t *testing.T) {
 	}
 }
 
+func TestLower(t *testing.T) {
+	for n := range 40 {
+		for _, text := range []string{"ABCXYZ@[`{!~^_09az|", "X-Forwarded-For-Some-Long-Name", "\xc1\xdaAZ\xff"} {
+			b := []byte(strings.Repeat(text, 12))[:n+8]
+			token := n
+			if text[0] >= 0x80 {
+				token = 0 // what comes behind a name may be anything
+			}
+			want := strings.ToLower(string(b[:token])) + string(b[token:])
+			if lower(b, uint32(token)); string(b) != want {
+				t.Errorf("%q, want %q", b, want)
+			}
+		}
+	}
+}
+
 func TestFillKeepsTheTransportsFlags(t *testing.T) {
 	h, buf := parse(t, get("/"))
 	x := bridge.Acquire()

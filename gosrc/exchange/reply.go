@@ -57,27 +57,25 @@ func AppendReply(dst []byte, x *bridge.Exchange, keepAlive bool, date []byte) ([
 // if nothing was sent yet, else its connection is closed. Either way the
 // Result says what to do, and later payload of the exchange is dropped.
 func Format(dst []byte, x *bridge.Exchange, keepAlive bool, date []byte) ([]byte, Result, error) {
-	r := Result{Ops: x.Ops}
-	payload := x.Out()
+	f := formatter{x: x, r: Result{Ops: x.Ops}, payload: x.Out(), date: date}
+	f.keepAlive = keepAlive && f.r.Ops&bridge.OpClose == 0
 	x.Ops, x.OutLen = 0, 0
 	if x.Ended != 0 {
-		return dst, r, nil
+		return dst, f.r, nil
 	}
-	f := formatter{x: x, r: &r, ops: r.Ops, payload: payload, keepAlive: keepAlive && r.Ops&bridge.OpClose == 0, date: date}
 	dst, err := f.format(dst)
-	if r.Ops&(bridge.OpHead|bridge.OpEarly) != 0 {
+	if f.r.Ops&(bridge.OpHead|bridge.OpEarly) != 0 {
 		x.FieldsLen = 0 // the lane begins the next head anew
 	}
-	return dst, r, err
+	return dst, f.r, err
 }
 
 // formatter is one call of Format.
 type formatter struct {
 	x         *bridge.Exchange
-	r         *Result
+	r         Result
 	payload   []byte
 	date      []byte
-	ops       uint32
 	keepAlive bool
 }
 
@@ -90,13 +88,13 @@ const (
 
 func (f *formatter) format(dst []byte) ([]byte, error) {
 	x := f.x
-	if f.ops&bridge.OpAbort != 0 || x.Flags&bridge.ReqGone != 0 {
+	if f.r.Ops&bridge.OpAbort != 0 || x.Flags&bridge.ReqGone != 0 {
 		return f.abort(dst, nil)
 	}
-	if f.ops&bridge.OpEarly != 0 {
+	if f.r.Ops&bridge.OpEarly != 0 {
 		return f.early(dst)
 	}
-	if f.ops&bridge.OpHead != 0 {
+	if f.r.Ops&bridge.OpHead != 0 {
 		if x.SentHead != 0 {
 			return f.abort(dst, errHeadTwice)
 		}
@@ -105,7 +103,7 @@ func (f *formatter) format(dst []byte) ([]byte, error) {
 	if x.SentHead != 0 {
 		return f.more(dst)
 	}
-	if f.ops&bridge.OpEnd != 0 || len(f.payload) > 0 {
+	if f.r.Ops&bridge.OpEnd != 0 || len(f.payload) > 0 {
 		return f.fail(dst, errNoHead)
 	}
 	return dst, nil
@@ -114,7 +112,7 @@ func (f *formatter) format(dst []byte) ([]byte, error) {
 // head appends the final head and begins the payload.
 func (f *formatter) head(dst []byte) ([]byte, error) {
 	x := f.x
-	end := f.ops&bridge.OpEnd != 0
+	end := f.r.Ops&bridge.OpEnd != 0
 	if x.Preset == bridge.PresetJSON && x.Status >= 200 && x.Status <= 999 && x.Status != 204 && x.Status != 304 && end {
 		dst = wire.AppendJSON(dst, int(x.Status), len(f.payload), f.date, x.Minor, f.keepAlive)
 		f.started(f.keepAlive)
@@ -157,7 +155,7 @@ var errStatus = errors.New("exchange: response status below 200")
 // more frames payload behind the head.
 func (f *formatter) more(dst []byte) ([]byte, error) {
 	x := f.x
-	end := f.ops&bridge.OpEnd != 0
+	end := f.r.Ops&bridge.OpEnd != 0
 	n := uint64(len(f.payload))
 	switch x.Framing {
 	case framedNone:
@@ -187,7 +185,7 @@ func (f *formatter) more(dst []byte) ([]byte, error) {
 	if x.Framing == framedLength && x.LengthLeft > 0 {
 		return f.abort(dst, errTooShort)
 	}
-	return f.done(dst, x.KeepAlive != 0 && f.ops&bridge.OpClose == 0)
+	return f.done(dst, x.KeepAlive != 0 && f.r.Ops&bridge.OpClose == 0)
 }
 
 const (
