@@ -42,7 +42,7 @@ class TurboServed:
 
     def verdicts(self) -> list[tuple[frozenset[str], str, str]] | None:
         """Methods, path and "compiled" or "fallback: reason" of every route."""
-        return [(frozenset(methods or ()), path, verdict) for methods, path, verdict in self._server.routes()]
+        return [(frozenset(r.methods or ()), r.path, r.outcome) for r in self._server.routes()]
 
 
 def serve(app: Any, transport: str) -> Served:
