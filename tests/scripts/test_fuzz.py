@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 
 
@@ -19,3 +22,18 @@ def test_anything_else_is_refused(text: str) -> None:
 
     with pytest.raises(toolchain.Missing, match="FUZZTIME"):
         fuzz.seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "passed"),
+    [
+        ("PASS", 0, True),
+        ("--- FAIL: FuzzHead\n    context deadline exceeded", 1, True),
+        ("--- FAIL: FuzzHead\n    Failing input written to testdata\n context deadline exceeded", 1, False),
+        ("panic: index out of range", 2, False),
+    ],
+)
+def test_only_a_failing_input_or_a_crash_is_a_failure(said: str, code: int, passed: bool) -> None:
+    import fuzz
+
+    assert fuzz.passed([sys.executable, "-c", f"print({said!r}); raise SystemExit({code})"], dict(os.environ)) is passed
