@@ -233,6 +233,8 @@ finish_app(hot_server *srv, turbo_exchange *x, int kind, bool ok)
     }
     if (!complete && !gone) {
         if (started) {
+            server_mark(srv, x);
+            server_flush(srv); // what was sent before it failed still goes out
             x->ops |= TURBO_OP_ABORT;
         } else {
             x->ops |= TURBO_OP_CLOSE;
