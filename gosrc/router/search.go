@@ -1,9 +1,6 @@
 package router
 
-import (
-	"bytes"
-	"strings"
-)
+import "bytes"
 
 // maxSteps bounds the backtracking of one search; what needs more is left to
 // the application, whose regular expressions are no faster.
@@ -47,7 +44,7 @@ func (s *search) walk(n *node, i, depth int) {
 		if i == len(s.path) {
 			return
 		}
-		at := strings.IndexByte(n.first, s.path[i])
+		at := n.child(s.path[i])
 		if at < 0 {
 			return
 		}
@@ -106,7 +103,11 @@ func (s *search) match(steps []step, i, depth int) bool {
 	if len(rest) == 0 {
 		// The pattern ends here, so the path has to.
 		end := len(s.path) - len(st.lit)
-		if end < i || string(s.path[end:]) != st.lit || !st.kind.fits(s.path[i:end]) {
+		if end < i || string(s.path[end:]) != st.lit {
+			return false
+		}
+		s.steps += (end - i) / 32 // what is looked at counts too
+		if !st.kind.fits(s.path[i:end]) {
 			return false
 		}
 		s.stack[depth] = Span{uint32(i), uint32(end)}

@@ -83,7 +83,7 @@ func (n *node) param(kind Kind) *node {
 
 // text inserts a pattern that begins with text.
 func (n *node) text(text string, rest []elem, l leaf) {
-	at := strings.IndexByte(n.first, text[0])
+	at := n.child(text[0])
 	if at < 0 {
 		kid := &node{prefix: text, min: none}
 		n.first += text[:1]
@@ -106,6 +106,20 @@ func (n *node) text(text string, rest []elem, l leaf) {
 	}
 	kid.min = min(kid.min, l.route)
 	kid.text(text[same:], rest, l)
+}
+
+// child is the index of the child whose prefix begins with c, or -1. Most nodes
+// have few, for which a call is dearer than a look.
+func (n *node) child(c byte) int {
+	if len(n.first) > 8 {
+		return strings.IndexByte(n.first, c)
+	}
+	for i := range len(n.first) {
+		if n.first[i] == c {
+			return i
+		}
+	}
+	return -1
 }
 
 // common is the length of the text with which both begin.
