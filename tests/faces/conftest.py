@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -10,6 +11,11 @@ from typing import Any
 import pytest
 
 from .both import Both, Factory
+
+with warnings.catch_warnings():
+    # The Starlette of old FastAPI releases imports python-multipart by a name that warns.
+    warnings.simplefilter("ignore", PendingDeprecationWarning)
+    import fastapi  # noqa: F401
 
 TRANSPORTS = ("reactor", "fasthttp") if sys.platform == "linux" else ("fasthttp",)
 

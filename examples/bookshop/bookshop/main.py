@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, event, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import sessionmaker
 
 from . import errors
@@ -18,9 +19,17 @@ from .tables import Book, Table
 RATES = {"EUR": Decimal(1), "USD": Decimal("1.09"), "JPY": Decimal("163.4")}
 
 
+def keep_references(connection: DBAPIConnection, record: object) -> None:
+    """SQLite checks foreign keys only for who asks."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     engine = create_engine(f"sqlite:///{app.state.settings.database}")
+    event.listen(engine, "connect", keep_references)
     app.state.sessions = sessionmaker(engine, expire_on_commit=False)
     Table.metadata.create_all(engine)
     with app.state.sessions() as session:
@@ -34,9 +43,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def create_app(settings: Settings | None = None) -> FastAPI:
     """A shop of its own; without settings it is set up from the environment."""
     settings = settings or Settings.from_environment()
-    app = FastAPI(
-        title="Bookshop", version="1.0", summary="Books, their authors, and orders.", lifespan=lifespan
-    )
+    app = FastAPI(title="Bookshop", version="1.0", summary="Books, their authors, and orders.", lifespan=lifespan)
     app.state.settings = settings
     app.add_middleware(
         CORSMiddleware,

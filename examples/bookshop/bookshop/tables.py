@@ -65,9 +65,7 @@ class Order(Table):
     customer: Mapped[str] = mapped_column(String(120))
     state: Mapped[OrderState] = mapped_column(default=OrderState.PLACED)
     placed_at: Mapped[datetime] = mapped_column(default=now)
-    lines: Mapped[list["OrderLine"]] = relationship(
-        back_populates="order", cascade="all, delete-orphan"
-    )
+    lines: Mapped[list["OrderLine"]] = relationship(back_populates="order", cascade="all, delete-orphan")
 
     @property
     def total(self) -> Decimal:

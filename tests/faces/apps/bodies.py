@@ -410,7 +410,7 @@ def methods(trace: Trace) -> FastAPI:
         (200, post("/unread", body=b"y" * 90)),
         ({200, 413}, post("/unread", body=b"y" * 900)),
     ],
-    since=("0.161.0", "max_body_size"),
+    since=("0.164.0", "max_body_size"),
 )
 def body_limits(trace: Trace) -> FastAPI:
     app = FastAPI(max_body_size=100)

@@ -322,7 +322,7 @@ def dependency_with_everything(trace: Trace) -> FastAPI:
         c: Annotated[str | None, Cookie()] = None,
     ):
         trace("everything", q)
-        response.headers["X-Dependency"] = item.name
+        response.headers["X-Dependency"] = ascii(item.name)
         response.set_cookie("seen", "1")
         request.state.user = "me"
         return {"q": q, "item": item, "x_h": x_h, "c": c, "path": request.url.path}

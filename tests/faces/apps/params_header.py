@@ -169,7 +169,7 @@ def cookies(trace: Trace) -> FastAPI:
         (200, get("/", {"Cookie": "session_id=a; extra=1"})),
         (422, get("/strict", {"Cookie": "session_id=a; extra=1"})),
         (200, get("/strict", {"Cookie": "session_id=a"})),
-        (200, get("/alias", {"Cookie": "my-id=4"})),
+        ({200, 422}, get("/alias", {"Cookie": "my-id=4"})),
         (422, get("/alias", {"Cookie": "my-id=4x"})),
     ]
 )

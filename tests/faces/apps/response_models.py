@@ -1,10 +1,11 @@
 """Response models and every response_model_* option."""
 
 import dataclasses
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Path, Response
 from pydantic import BaseModel, ConfigDict, Field, computed_field, field_serializer, model_serializer
+from typing_extensions import TypedDict
 
 from ..case import case
 from ..request import get, post
@@ -318,6 +319,7 @@ def response_model_kinds(trace: Trace) -> FastAPI:
 @case([(200, get("/100")), (200, get("/0")), (200, get("/sync/50")), (200, get("/prebuilt"))])
 def response_model_many_rows(trace: Trace) -> FastAPI:
     app = FastAPI()
+    Count = Annotated[int, Path(ge=0, le=150)]
     prebuilt = [Item(name=f"n{i}", price=i / 3) for i in range(100)]
 
     @app.get("/prebuilt", response_model=list[Item])
@@ -325,11 +327,11 @@ def response_model_many_rows(trace: Trace) -> FastAPI:
         return prebuilt
 
     @app.get("/{count}")
-    async def rows(count: int) -> list[Public]:
+    async def rows(count: Count) -> list[Public]:
         return [Public(name=f"row {i} \u00e9", price=i * 0.1) for i in range(count)]
 
     @app.get("/sync/{count}")
-    def rows_sync(count: int) -> list[Public]:
+    def rows_sync(count: Count) -> list[Public]:
         return [Public(name=f"row {i}") for i in range(count)]
 
     return app

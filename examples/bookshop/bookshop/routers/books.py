@@ -33,9 +33,7 @@ def search_books(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     offset: Annotated[int, Query(ge=0)] = 0,
 ):
-    total, rows = catalogue.search(
-        text=q, genres=genre or (), in_stock=in_stock, sort=sort, limit=limit, offset=offset
-    )
+    total, rows = catalogue.search(text=q, genres=genre or (), in_stock=in_stock, sort=sort, limit=limit, offset=offset)
     response.headers["X-Total-Count"] = str(total)
     return rows
 
