@@ -1,6 +1,8 @@
 package reactor
 
 import (
+	"time"
+
 	"turboapi/gosrc/bridge"
 	"turboapi/gosrc/wire"
 )
@@ -200,26 +202,69 @@ func (r *Reactor) attend(c *conn) {
 		return
 	}
 	if c.is(finished) && (complete || !c.is(readable)) {
-		if !complete && !c.unread() {
+		if complete {
+			r.leave(c)
+		} else if !c.unread() {
 			r.lose(c) // the rest of its body will not come
 			return
 		}
-		r.leave(c)
+	}
+	if c.is(left) {
+		r.sayLeft(c)
 	}
 }
 
-// leave tells the lanes that the client has shut down its sending side. That is
-// how a client looks that is gone, and also one that waits for its answer (as
-// with `nc -N`), so the exchange stays attached: what the lanes still send is
-// sent, and fails if nobody is there.
+// halfClosed is how long a client that has shut down its sending side may look
+// as if it waited for its answer, before the lanes are told that it left.
+const halfClosed = 20 * time.Millisecond
+
+// leaver is an exchange whose client has shut down its sending side.
+type leaver struct {
+	conn uint64
+	x    *bridge.Exchange
+	gen  uint32
+	at   uint64
+}
+
+// leave notes that the client sends no more. That is how a client looks that is
+// gone, and also one that waits for its answer (`nc -N`). So the lanes are told,
+// but not at once, and the exchange stays attached: what they send is sent, and
+// fails if nobody is there.
 func (r *Reactor) leave(c *conn) {
-	if c.is(gone) || !c.bodyDone() {
+	if c.is(leaving) {
 		return
 	}
-	c.set(gone)
-	r.host.Count.Gone.Add(1)
-	orFlags(c.x, bridge.ReqGone)
-	r.emit(c.x, bridge.EvGone)
+	c.set(leaving)
+	r.leavers = append(r.leavers, leaver{c.id, c.x, c.x.Gen, r.now + uint64(halfClosed)})
+}
+
+// lookLeft has those connections stepped whose client left long enough ago.
+func (r *Reactor) lookLeft() {
+	n := 0
+	for _, l := range r.leavers {
+		if l.at > r.now {
+			break
+		}
+		n++
+		if c := r.conns.get(l.conn); c != nil {
+			c.mu.Lock()
+			if c.id == l.conn && c.x == l.x && l.x.Gen == l.gen {
+				c.set(left)
+				r.push(c)
+			}
+			c.mu.Unlock()
+		}
+	}
+	r.leavers = r.leavers[:copy(r.leavers, r.leavers[n:])]
+}
+
+// sayLeft tells the lanes, once.
+func (r *Reactor) sayLeft(c *conn) {
+	if !c.is(gone) {
+		c.set(gone)
+		r.host.Count.Gone.Add(1)
+		r.emit(c.x, bridge.EvGone)
+	}
 }
 
 // spoilt ends a request whose body turned out to be malformed while a lane has

@@ -40,7 +40,7 @@ const (
 
 // What is known about a connection beside its phase.
 const (
-	readable   uint16 = 1 << iota // bytes, or the end, may be in the socket
+	readable   uint32 = 1 << iota // bytes, or the end, may be in the socket
 	finished                      // the client has shut down its sending side
 	broken                        // neither side can send, or a write failed
 	blocked                       // the socket takes no more for now
@@ -54,6 +54,8 @@ const (
 	expired                       // the wheel found a limit passed
 	panicked                      // a panic was caught before
 	unixSocket                    // of a Unix socket
+	leaving                       // the client sends no more; the lanes may be told of it later
+	left                          // now
 	timed                         // the phase's limit runs and the wheel knows it
 )
 
@@ -64,7 +66,7 @@ type conn struct {
 	id    uint64 // generation<<32 | slot+1, 0 while closed; guards against late events and late flushes
 	fd    int32
 	phase phase
-	flags uint16
+	flags uint32
 
 	x     *bridge.Exchange // from the head's end to the end of the answer
 	in    *input           // bytes that were read and not used, and where parsing stands
@@ -87,9 +89,9 @@ type address struct {
 	port uint16
 }
 
-func (c *conn) is(flag uint16) bool { return c.flags&flag != 0 }
-func (c *conn) set(flag uint16)     { c.flags |= flag }
-func (c *conn) unset(flag uint16)   { c.flags &^= flag }
+func (c *conn) is(flag uint32) bool { return c.flags&flag != 0 }
+func (c *conn) set(flag uint32)     { c.flags |= flag }
+func (c *conn) unset(flag uint32)   { c.flags &^= flag }
 
 // unsent is the number of bytes that wait for the socket.
 func (c *conn) unsent() int { return len(c.out) - c.sent }

@@ -33,7 +33,7 @@ func (r *Reactor) goOn(c *conn) {
 		r.finish(c)
 		return
 	}
-	c.unset(timed | expecting | gone | high)
+	c.unset(timed | expecting | gone | leaving | left | high)
 	c.phase = phaseHead
 	if c.in != nil && !c.unread() {
 		r.forget(c)
@@ -181,12 +181,8 @@ func (r *Reactor) lose(c *conn) {
 func (r *Reactor) abandon(c *conn) {
 	x := c.x
 	orFlags(x, bridge.ReqGone)
+	r.sayLeft(c)
 	r.detach(c)
-	if !c.is(gone) {
-		c.set(gone)
-		r.host.Count.Gone.Add(1)
-		r.emit(x, bridge.EvGone)
-	}
 }
 
 // detach ends what the connection has to do with its exchange. One that the

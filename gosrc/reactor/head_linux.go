@@ -128,7 +128,7 @@ func (r *Reactor) request(c *conn, in *input) {
 	disposition := r.table.Fill(x, h, in.bytes())
 	in.off += h.Len
 	in.body.Reset(h, &r.host.Limits.Wire)
-	c.unset(fresh | timed | closing | expecting | gone | high)
+	c.unset(fresh | timed | closing | expecting | gone | leaving | left | high)
 	if !h.KeepAlive {
 		c.set(closing)
 	}

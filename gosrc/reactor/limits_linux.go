@@ -83,20 +83,24 @@ func (r *Reactor) look() {
 		c.set(expired)
 		r.push(c)
 	})
+	r.lookLeft()
 	if r.acceptAt != 0 && r.acceptAt <= r.now {
 		r.resumeAccept()
 	}
 }
 
-// arm sets the timer to what comes next: a slot of the wheel or the end of a
-// pause in accepting. Setting it is rare, since it only moves when it has rung.
+// arm sets the timer to what comes next: a slot of the wheel, the end of a pause
+// in accepting, or a client that is taken for gone. Setting it is rare, since it only moves when it has rung.
 func (r *Reactor) arm() {
 	next := r.wheel.armed
 	if next == never {
 		next = r.wheel.first()
 	}
-	if r.acceptAt != 0 && r.acceptAt < next {
-		next = r.acceptAt
+	if r.acceptAt != 0 {
+		next = min(next, r.acceptAt)
+	}
+	if len(r.leavers) > 0 {
+		next = min(next, r.leavers[0].at)
 	}
 	if next < r.wheel.armed {
 		r.setAlarm(next)

@@ -43,6 +43,7 @@ type Reactor struct {
 	peer             syscall.RawSockaddrAny
 	taken            []*conn // the return queue's other half
 
+	leavers     []leaver
 	acceptAt    uint64 // ns; accepting pauses until then, 0: it does not pause, never: until a connection ends
 	closed      bool
 	acceptNoted bool // the pause was logged
