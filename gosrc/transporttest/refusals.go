@@ -1,0 +1,85 @@
+package transporttest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"turboapi/gosrc/core"
+)
+
+// What the gate answers by itself.
+var refusals = []suite{
+	{"malformed and unsupported requests", malformed},
+	{"a refusal comes after the answers that are due", refusedInTurn},
+	{"a refusal reaches a client that keeps sending", refusedWhileSending},
+}
+
+func malformed(t *testing.T, open core.Opener) {
+	b := Start(t, open, Config{Options: on, Limits: func(l *core.Limits) {
+		l.Wire.RequestLine, l.Wire.Header, l.Wire.Fields = 100, 500, 5
+	}}, plain)
+	for _, c := range []struct {
+		request string
+		status  int
+	}{
+		{"GET / HTTP/1.1\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400},
+		{"GET / HTTP/1.1\nHost: x\n\n", 400},
+		{"GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", 400},
+		{"GET / HTTP/1.1\r\nHost: x\r\nNa me: x\r\n\r\n", 400},
+		{"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+		{"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},
+		{"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 400},
+		{"GET /" + strings.Repeat("a", 100) + " HTTP/1.1\r\nHost: x\r\n\r\n", 414},
+		{"GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", 500) + "\r\n\r\n", 431},
+		{"GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("A: b\r\n", 5) + "\r\n", 431},
+		{"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505},
+		{"GET / HTTP/1.1\r\nHost: x\r\nExpect: something\r\n\r\n", 417},
+		{"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+	} {
+		k := b.Dial()
+		k.Send(c.request)
+		r := k.Read("GET")
+		if r.Status != c.status || r.Get("connection") != "close" || r.Get("content-type") != "application/json" ||
+			!strings.HasPrefix(string(r.Body), `{"detail":"`) || r.Get("date") == "" {
+			t.Errorf("%.60q is answered with %q, want %d", c.request, r.Raw, c.status)
+		}
+		k.ExpectEnd()
+		k.Close()
+	}
+	if n := b.Host.Count.Refused.Load(); n != 15 {
+		t.Errorf("%d refusals were counted", n)
+	}
+	if n := b.Requests.Load(); n != 0 {
+		t.Errorf("%d requests reached the lane", n)
+	}
+}
+
+func refusedInTurn(t *testing.T, open core.Opener) {
+	data := string(pattern(5 << 20))
+	b := Start(t, open, Config{}, map[string]func(*Call){"/": func(c *Call) { c.Reply(200, data) }})
+	c := b.Dial()
+	c.Send(fmt.Sprintf(get, "/") + "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" + "GET / HTTP/1.1\r\nHost:x\r\nBad Name: x\r\n\r\n" + fmt.Sprintf(get, "/"))
+	c.Expect("GET", 200, data)
+	c.Expect("HEAD", 200, "")
+	if r := c.Read("GET"); r.Status != 400 {
+		t.Errorf("got %q", r.Raw)
+	}
+	c.ExpectEnd()
+}
+
+func refusedWhileSending(t *testing.T, open core.Opener) {
+	b := Start(t, open, Config{Table: bytesTable}, plain)
+	c := b.Dial()
+	c.Send("POST /collect HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
+	part := strings.Repeat("b", 64<<10)
+	for range 32 {
+		if _, err := c.Write([]byte(part)); err != nil {
+			t.Fatalf("the connection was reset before the answer was read: %v", err)
+		}
+	}
+	c.Expect("POST", 413, `{"detail":"Request body too large"}`)
+	c.ExpectEnd()
+}

@@ -1,3 +1,0 @@
-package transporttest
-
-var bodies, answers, departures, refusals, limits, ends []suite
