@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 from . import internals, schema
-from .facts import Handler, Node, Param
+from .draft import Draft
+from .facts import Node, Param
 from .plans import Fallback
-from .source import Source
 
-__all__ = ["Body", "body_of"]
+__all__ = ["Body", "body_of", "has_long_number"]
 
 # A number with fewer digits fits into a float; and json.loads refuses integers of more than 4300.
 _LONG = 300
@@ -29,84 +30,80 @@ def has_long_number(body: bytes) -> bool:
     return digits >= _LONG and _LONG_NUMBER.search(body) is not None
 
 
-def body_of(handler: Handler, source: Source, *, shows_request: bool, decline: type[Exception]) -> Body | Fallback:
+def body_of(draft: Draft) -> Body | Fallback:
     """Return how a route's body is read."""
-    nodes = list(_with_body(handler.tree))
+    tree = draft.handler.tree
+    nodes = list(_with_body(tree))
     params = [param for node in nodes for param in node.body]
     if any(internals.is_form(param) for param in params):
         return Fallback("form body")
-    quiet = all(schema.pure(param.schema) and not param.factory for param in params)
-    if not quiet and any(
-        not schema.pure(param.schema) or param.factory
-        for node in nodes
-        if node is not handler.tree
-        for param in node.body
-    ):
+    if not all(_quiet(param) for node in nodes if node is not tree for param in node.body):
         return Fallback("the body of a dependency is validated by functions of the application")
-    whole = not handler.embed
     direct = (
-        whole
-        and quiet
-        and not shows_request
-        and len(params) == 1
-        and not params[0].factory
-        and schema.json_equal(params[0].schema)
+        not draft.handler.embed
+        and not draft.shown
+        and all(_quiet(param) and schema.json_equal(param.schema) for param in params)
     )
-    return Body(embed=handler.embed, direct=direct, decline=decline, source=source, root=handler.tree)
+    draft.parses = not direct
+    return Body(draft, direct=direct)
 
 
-def _with_body(node: Node) -> list[Node]:
-    found = [each for child in node.children for each in _with_body(child)]
-    return [*found, node] if node.body else found
+def _quiet(param: Param) -> bool:
+    return schema.pure(param.schema) and not param.factory
+
+
+def _with_body(node: Node) -> Iterator[Node]:
+    for child in node.children:
+        yield from _with_body(child)
+    if node.body:
+        yield node
 
 
 class Body:
-    """Emits the text for one route's body."""
+    """Adds the text that reads one route's body."""
 
-    def __init__(self, *, embed: bool, direct: bool, decline: type[Exception], source: Source, root: Node) -> None:
-        self._embed = embed
+    def __init__(self, draft: Draft, *, direct: bool) -> None:
+        self._draft = draft
         self._direct = direct
-        self._decline = source.bind(decline, "decline")
-        self._root = root
-        self.parses = not direct
 
-    def prologue(self, checks: list[str], early: list[str], raw: str, request: str | None) -> None:
-        """Put the parsing before everything that was emitted so far."""
-        if not self.parses:
-            return
-        lines = ["try:", f"    parsed = Loads({raw})", "except Exception:", f"    raise {self._decline} from None"]
-        if request is not None:
-            lines.append(f"{request}._json = parsed")
-        early.extend(lines)
-        del checks
-
-    def emit(self, node: Node, values: dict[str, str], checks: list[str], late: list[str], source: Source) -> None:
-        """Emit the validation of one node's body parameters into `checks` or, for the user's functions, `late`."""
-        source.bind(json.loads, "loads")
+    def prologue(self) -> None:
+        """Put before all other checks what the body's readers start from."""
+        draft = self._draft
+        raw = draft.given("body")
         if self._direct:
-            (param,) = node.body
-            read = source.bind(param.adapter.validator.validate_json, "read")
-            many = source.bind(has_long_number, "has_long_number")
-            checks += [f"if len(body) > {_LONG} and {many}(body):", f"    raise {self._decline}"]
-            self._accept(param, f"{read}(body)", values, checks, source)
-            return
-        fields = source.bind([param.field for param in node.body], "fields")
-        call = f"{source.bind(internals.body_to_args, 'body_to_args')}({fields}, parsed, {self._embed})"
-        out = source.local("b")
-        if all(schema.pure(param.schema) and not param.factory for param in node.body):
-            if not self._embed and len(node.body) == 1:
-                (param,) = node.body
-                check = source.bind(param.adapter.validator.validate_python, "check")
-                self._accept(param, f"{check}(parsed, from_attributes=True)", values, checks, source)
-                return
-            checks += [f"{out}, errors = {call}", "if errors:", f"    raise {self._decline}"]
+            many = draft.source.bind(has_long_number, "has_long_number")
+            lines = [f"if len({raw}) > {_LONG} and {many}({raw}):", f"    {draft.refuse()}"]
         else:
-            late += [f"{out}, found = {call}", "errors += found"]
-        for param in node.body:
-            values[param.name] = f'{out}["{param.name}"]'
+            # Too deep, not UTF-8, a number of too many digits: FastAPI has an answer to each.
+            lines = [f"parsed = {draft.source.bind(json.loads, 'loads')}({raw})"]
+            if "request" in draft.special:
+                lines.append("request._json = parsed")
+        draft.checks[:0] = lines
 
-    def _accept(self, param: Param, text: str, values: dict[str, str], checks: list[str], source: Source) -> None:
-        out = source.local("b")
-        # A null body means "missing" to some releases of FastAPI.
-        checks += [f"{out} = {text}", f"if {out} is None:", f"    raise {self._decline}"]
-        values[param.name] = out
+    def add(self, node: Node, values: dict[str, str]) -> None:
+        """Add the reading of one node's body parameters to the checks or, with the user's functions, later."""
+        draft = self._draft
+        bind = draft.source.bind
+        embed = draft.handler.embed
+        quiet = all(_quiet(param) for param in node.body)
+        if quiet and not embed and len(node.body) == 1:
+            (param,) = node.body
+            validator = param.adapter.validator
+            if self._direct:
+                text = f"{bind(validator.validate_json, 'read')}(body)"
+            else:
+                text = f"{bind(validator.validate_python, 'check')}(parsed, from_attributes=True)"
+            out = draft.source.local("b")
+            # A null body means "missing" to some releases of FastAPI.
+            draft.checks += [f"{out} = {text}", f"if {out} is None:", f"    {draft.refuse()}"]
+            values[param.name] = out
+            return
+        fields = bind([param.field for param in node.body], "fields")
+        call = f"{bind(internals.body_to_args, 'body_to_args')}({fields}, parsed, {embed})"
+        out = draft.source.local("b")
+        if quiet:
+            draft.checks += [f"{out}, errors = {call}", "if errors:", f"    {draft.refuse()}"]
+        else:
+            draft.late += [f"{out}, found = {call}", "errors += found"]
+        for param in node.body:
+            values[param.name] = f"{out}[{param.name!r}]"

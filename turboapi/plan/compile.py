@@ -1,21 +1,46 @@
-"""The plan compiler: a FastAPI application in, its plans, table and report out."""
+"""The plan compiler: a FastAPI application in, its plans, table and report out.
+
+A route is compiled again only when what it was made from has changed, so that an
+application which adds a route while it runs pays for one.
+"""
 
 from __future__ import annotations
 
+import weakref
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import internals
 from .cors import CorsHeaders
 from .decline import decline_type
-from .entry import Entry, Surroundings, build
+from .entry import Entry, build
 from .errors import Errors
 from .facts import RouteFacts
+from .internals import Fingerprint, Stack
 from .plans import CompiledApp, Fallback, RouteReport, Watch
-from .stack import Stack, read_stack
+from .scope import Surroundings
 from .table import Statics, table
 from .whole import next_version, whole_fallback
 
 __all__ = ["compile_known"]
+
+# Identity and the routes' own text; the objects of the fingerprint keep the identities true.
+_Key = tuple[Any, ...]
+
+
+@dataclass(slots=True, weakref_slot=True)
+class _Memory:
+    """What was compiled for one application, as long as its surroundings stay the same.
+
+    It lives as long as the Errors of an application that was compiled with it.
+    """
+
+    basis: tuple[Any, ...]
+    around: Surroundings
+    entries: dict[_Key, tuple[Fingerprint, Entry | Fallback]] = field(default_factory=dict)
+
+
+_memories: weakref.WeakKeyDictionary[Any, weakref.ref[_Memory]] = weakref.WeakKeyDictionary()
 
 
 def compile_known(app: Any) -> CompiledApp:
@@ -27,17 +52,19 @@ def compile_known(app: Any) -> CompiledApp:
     try:
         facts = list(internals.routes(app, lists))
     except Exception as error:
-        return whole_fallback(
-            app, f"its routes cannot be read ({type(error).__name__}: {error})", _watch(app, stack, lists)
-        )
-    around = Surroundings(scope=_scope(app, stack), decline=decline_type(), limited=stack.limited)
+        reason = f"its routes cannot be read ({type(error).__name__}: {error})"
+        return whole_fallback(app, reason, _watch(app, stack, lists))
+    memory = _memory(app, stack)
     found: list[tuple[RouteFacts, Entry | None]] = []
     report: list[RouteReport] = []
+    before, memory.entries = memory.entries, {}
     for each in facts:
-        made = _entry(each, around)
-        found.append((each, made if isinstance(made, Entry) else None))
-        outcome = "compiled" if isinstance(made, Entry) else f"fallback: {made.reason}"
+        made = _entry(each, app, memory, before)
+        entry = made if isinstance(made, Entry) else None
+        found.append((each, entry))
+        outcome = f"fallback: {made.reason}" if isinstance(made, Fallback) else "compiled"
         report.append(RouteReport(each.path, each.methods, each.name, outcome))
+    compiled = [(each, entry) for each, entry in found if entry is not None]
     cors = CorsHeaders(stack.cors) if stack.cors is not None else None
     text = table(
         next_version(),
@@ -49,11 +76,11 @@ def compile_known(app: Any) -> CompiledApp:
     )
     return CompiledApp(
         table=text,
-        plans=tuple(entry.plan for _, entry in found if entry is not None),
+        plans=tuple(entry.plan for _, entry in compiled),
         report=tuple(report),
         watch=_watch(app, stack, lists),
         cors=cors,
-        errors=Errors(app, stack),
+        errors=Errors(stack, memory.around, [(each, entry.body == "json") for each, entry in compiled], memory),
     )
 
 
@@ -62,44 +89,65 @@ def _stack(app: Any) -> Stack | Fallback:
     if why is not None:
         return Fallback(why)
     try:
-        return read_stack(app)
+        return internals.read_stack(app)
     except Exception as error:
         return Fallback(f"its middleware cannot be read ({type(error).__name__}: {error})")
 
 
-def _entry(facts: RouteFacts, around: Surroundings) -> Entry | Fallback:
-    if facts.handler is None:
+def _memory(app: Any, stack: Stack) -> _Memory:
+    handlers = (stack.exceptions._exception_handlers, stack.exceptions._status_handlers)
+    decline = decline_type()
+    # Overrides change the tree below what a fingerprint sees.
+    overrides = dict(app.dependency_overrides or {})
+    basis = (*map(id, handlers), id(app.router), app.root_path, decline, stack.limited, overrides)
+    known = _memories.get(app)
+    memory = known() if known is not None else None
+    if memory is None or memory.basis != basis or overrides:
+        scope = {"app": app, "starlette.exception_handlers": handlers, "router": app.router}
+        if app.root_path:
+            scope["root_path"] = app.root_path
+        memory = _Memory(basis, Surroundings(scope, decline, stack.limited))
+        _memories[app] = weakref.ref(memory)
+    return memory
+
+
+def _entry(
+    facts: RouteFacts, app: Any, memory: _Memory, before: dict[_Key, tuple[Fingerprint, Entry | Fallback]]
+) -> Entry | Fallback:
+    if facts.asgi is None:
         return Fallback(facts.why)
     try:
-        return build(facts, around)
+        mark = internals.fingerprint(facts.asgi)
+        key = (id(facts.asgi), id(facts.route), facts.path, facts.methods)
+        known = before.get(key)
+        if known is not None and mark is not None and known[0][0] == mark[0]:
+            made = known[1]
+        else:
+            handler = internals.read_handler(facts.asgi, app)
+            made = handler if isinstance(handler, Fallback) else build(facts, handler, memory.around)
+        if mark is not None:
+            memory.entries[key] = (mark, made)
     except Exception as error:
         return Fallback(f"not understood ({type(error).__name__}: {error})")
-
-
-def _scope(app: Any, stack: Stack) -> dict[str, Any]:
-    handlers = (stack.exceptions._exception_handlers, stack.exceptions._status_handlers)
-    scope = {"app": app, "starlette.exception_handlers": handlers, "router": app.router}
-    if app.root_path:
-        scope["root_path"] = app.root_path
-    return scope
+    return made
 
 
 def _watch(app: Any, stack: Stack | None, lists: list[list[Any]]) -> Watch:
     router = getattr(app, "router", None)
-    lists = [each for each in (*lists, getattr(app, "user_middleware", None)) if isinstance(each, list)]
-    dicts = [getattr(app, "dependency_overrides", None)]
+    dicts: list[Any] = [getattr(app, "dependency_overrides", None)]
+    attrs: list[tuple[Any, str]] = [
+        (app, name) for name in ("router", "middleware_stack", "dependency_overrides", "root_path")
+    ]
+    more = [getattr(app, "user_middleware", None)]
+    if router is not None:
+        attrs += [(router, name) for name in ("routes", "redirect_slashes", "middleware_stack", "default")]
+        more.append(getattr(router, "_low_priority_routes", None))
     if stack is not None:
         dicts += [stack.exceptions._exception_handlers, stack.exceptions._status_handlers]
-    attrs: list[tuple[Any, str]] = [
-        (app, "router"),
-        (app, "middleware_stack"),
-        (app, "dependency_overrides"),
-        (app, "root_path"),
-    ]
-    if router is not None:
-        attrs += [(router, "routes"), (router, "redirect_slashes"), (router, "middleware_stack")]
-        if hasattr(router, "_low_priority_routes"):
-            lists.append(router._low_priority_routes)
-    if stack is not None:
         attrs += [(stack.errors, "handler"), (stack.errors, "debug")]
-    return Watch(tuple(lists), tuple(each for each in dicts if isinstance(each, dict)), tuple(attrs))
+    telemetry = internals.telemetry_watch(app)
+    return Watch(
+        lists=tuple(each for each in (*lists, *more) if isinstance(each, list)),
+        dicts=tuple(each for each in (*dicts, *telemetry[0]) if type(each) is dict),
+        attrs=(*attrs, *telemetry[1]),
+    )

@@ -8,39 +8,45 @@ handles belongs to the outermost layer, which answers 500 and lets the server lo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from fastapi import exception_handlers
 from starlette._utils import is_async_callable
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .internals import drive
-from .stack import Stack
+from . import internals
+from .facts import RouteFacts
+from .internals import Stack
+from .scope import Surroundings, request_of, stacks_used, unwind_failed
 
 __all__ = ["Errors"]
 
 _log = logging.getLogger("turboapi.error")
 
-# FastAPI's own: they look at the exception only, and await nothing.
-_OWN = (exception_handlers.http_exception_handler, exception_handlers.request_validation_exception_handler)
-
 
 class Errors:
     """Answers the exceptions of one application's compiled routes."""
 
-    def __init__(self, app: Any, stack: Stack, scope: Callable[[Any], dict[str, Any]] | None = None) -> None:
-        """Make it for `app` and its stack. scope: fills in what FastAPI would have put into the proxy's scope."""
-        self._app = app
+    def __init__(
+        self, stack: Stack, around: Surroundings, routes: Sequence[tuple[RouteFacts, bool]], keep: object = None
+    ) -> None:
+        """Make it from what the plans were made of.
+
+        routes: the compiled ones, each with whether it takes a body. keep: lives as long as this does.
+        """
+        self._keep = keep
         self._stack = stack
-        self._fill = scope
+        self._around = around
+        self._routes = routes
 
     def quick(self, proxy: Any, exc: BaseException) -> Response | None:
         """Return the answer where FastAPI's own handlers give it, None where code of the user's has to run."""
         stack = self._stack
+        if proxy.request is not None and stacks_used(proxy.request.scope):
+            return None
         handler = _lookup(stack, exc)
         if handler is None:
             if stack.errors.handler is not None or stack.errors.debug or not isinstance(exc, Exception):
@@ -48,9 +54,13 @@ class Errors:
             _report(proxy, exc)
             answer: Response = _outermost(stack.errors.error_response(cast(Request, None), exc))
             return answer
-        if handler not in _OWN or getattr(proxy, "started", False):
+        if handler not in internals.own_handlers() or getattr(proxy, "started", False):
             return None
-        response: Response = drive(handler(None, exc))
+        try:
+            response: Response = internals.drive(handler(None, exc))
+        except Exception:
+            # A detail that is no JSON, say: then others may have a say, too.
+            return None
         exc.__traceback__ = None
         return response
 
@@ -59,6 +69,8 @@ class Errors:
         if not isinstance(exc, Exception):
             raise exc
         stack = self._stack
+        if proxy.request is not None and stacks_used(proxy.request.scope):
+            exc = await unwind_failed(proxy.request.scope, exc)
         for _ in ("route", "middleware"):
             handler = _lookup(stack, exc)
             if handler is None:
@@ -88,13 +100,7 @@ class Errors:
         return last
 
     def _request(self, proxy: Any) -> Request:
-        """Return the Request that the entry made, or make the one that it would have made."""
-        request = proxy.request
-        if request is None:
-            scope = proxy.scope() if self._fill is None else self._fill(proxy)
-            request = proxy.request = Request(scope, proxy.receive, proxy.send)
-        known: Request = request
-        return known
+        return request_of(proxy, self._around, self._routes)
 
 
 def _lookup(stack: Stack, exc: BaseException) -> Callable[..., Any] | None:

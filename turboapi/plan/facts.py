@@ -93,16 +93,24 @@ class Handler:
 class RouteFacts:
     """One entry of the application's routes, in the order in which they are tried.
 
-    kind: "api" (has a handler), "route" and "mount" (matched in the table, answered by the application),
+    kind: "api" (FastAPI's), "route" and "mount" (matched in the table, answered by the application),
     "barrier" (nobody but the application can say what it matches).
-    why: the reason for having no handler.
+    route: what the path, methods and convertors were read from. included: the router's inclusion, where it is lazy.
+    allow: the Allow header of a 405. asgi: the application behind an "api" route.
+    why: the reason why all the others have none.
     """
 
     kind: Literal["api", "route", "mount", "barrier"]
     route: Any
+    included: Any
     path: str
     methods: tuple[str, ...] | None
     allow: str
     name: str
-    handler: Handler | None
+    asgi: Any
     why: str
+
+    @property
+    def title(self) -> str:
+        """The route as people name it: "GET /items/{item_id}"."""
+        return f"{'/'.join(self.methods or ('*',))} {self.path}"

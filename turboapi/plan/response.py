@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from . import internals
 from .facts import Output
+from .scope import Unwinding
 from .source import Source
 
 __all__ = ["Answer", "Encoding", "encoding", "new_response"]
@@ -56,6 +57,11 @@ class Answer:
         if sub is not None:
             response.headers.raw.extend(sub.headers.raw)
         return response
+
+    def unwinding(self, value: Any, sub: Response | None, tasks: Any, scope: Mapping[str, Any]) -> Response:
+        """Return the response to a result while there is something on FastAPI's exit stacks."""
+        value = self.finish(value, sub, tasks)
+        return Unwinding(value if isinstance(value, Response) else self.build(value), scope)
 
     def finish(self, value: Any, sub: Response | None, tasks: Any) -> Any:
         """Return what the last stage gives: the value itself where neither headers, status nor tasks were added."""

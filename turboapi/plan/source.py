@@ -1,22 +1,26 @@
 """Generated Python: lines and the objects they name, made into functions.
 
 The text is registered with `linecache`, so that tracebacks and debuggers show
-it. Objects are bound as globals of the generated functions.
+it. Objects are bound as globals of the generated functions, so that routes of
+the same shape share one text, which is compiled once.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import keyword
 import linecache
 import re
+import weakref
 from collections.abc import Callable, Iterable
+from types import CodeType, FunctionType
 from typing import Any
 
 __all__ = ["Source", "used_names"]
 
 _numbers = itertools.count(1)
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_WORD = re.compile(r"[^\W\d]\w*")
 
 
 def used_names(lines: Iterable[str]) -> set[str]:
@@ -29,7 +33,7 @@ class Source:
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._names: dict[str, Any] = {}
+        self._names: dict[str, Any] = {"__name__": "turboapi.plan.generated"}
         self._by_id: dict[tuple[int, str], str] = {}
         self._locals = itertools.count()
 
@@ -52,8 +56,15 @@ class Source:
         """Compile `head` (such as "def entry(a, b):") with its lines."""
         text = "\n".join([head, *("    " + line for line in lines), ""])
         filename = f"<turboapi {self._title} #{next(_numbers)}>"
-        scope = dict(self._names)
-        exec(compile(text, filename, "exec"), scope)  # our own text; values enter by name only
         linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-        made: Callable[..., Any] = scope[head.partition("def ")[2].partition("(")[0]]
-        return made
+        code = _compiled(text).replace(co_filename=filename)
+        function = FunctionType(code, self._names, code.co_name)
+        weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
+        return function
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(text: str) -> CodeType:
+    """Return the code of the one function that the text defines. The text is our own; values enter by name only."""
+    module = compile(text, "<turboapi>", "exec")
+    return next(const for const in module.co_consts if isinstance(const, CodeType))

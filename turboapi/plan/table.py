@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fastapi import exception_handlers
 from starlette.exceptions import HTTPException
 
 from .cors import CorsHeaders
 from .entry import Entry
 from .facts import RouteFacts
-from .internals import drive
-from .stack import Stack
+from .internals import Stack, drive, own_handlers
 
 __all__ = ["Statics", "table"]
 
@@ -24,10 +22,12 @@ class Statics:
         self._cors = cors
         handlers = stack.exceptions._exception_handlers
         statuses = stack.exceptions._status_handlers
-        own = handlers.get(HTTPException) is exception_handlers.http_exception_handler
+        self._handler = own_handlers()[0]
+        own = handlers.get(HTTPException) is self._handler
         # With a body limit, the answer depends on the request's Content-Length.
         self._usable = own and not stack.limited
         self._statuses = statuses
+        self._allowed: dict[str, dict[str, Any]] = {}
         default = app.router.default
         self._default = getattr(default, "__func__", None) is type(app.router).not_found
         self._low = bool(getattr(app.router, "_low_priority_routes", None))
@@ -42,10 +42,14 @@ class Statics:
         """Return the 405 of a route that matches the path but not the method."""
         if not self._usable or facts.methods is None or 405 in self._statuses:
             return None
-        return self._answer(HTTPException(status_code=405, headers={"Allow": facts.allow}))
+        known = self._allowed.get(facts.allow)
+        if known is None:
+            known = self._answer(HTTPException(status_code=405, headers={"Allow": facts.allow}))
+            self._allowed[facts.allow] = known
+        return known
 
     def _answer(self, exc: HTTPException) -> dict[str, Any]:
-        response = drive(exception_handlers.http_exception_handler(None, exc))  # type: ignore[arg-type]
+        response = drive(self._handler(None, exc))
         raw = response.raw_headers
         if self._cors is not None:
             raw = self._cors(None, raw, False)

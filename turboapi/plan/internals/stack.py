@@ -6,20 +6,22 @@ Exception handlers are read from the stack that is in use, not from
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
-from types import FunctionType
 from typing import Any
 
 import fastapi
 import fastapi.routing
 import starlette.applications
+from fastapi import exception_handlers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 
-from .plans import Fallback
+from ..plans import Fallback
+from .tools import own_function
 
-__all__ = ["Stack", "read_stack"]
+__all__ = ["Stack", "own_handlers", "read_stack", "telemetry_watch"]
 
 # What FastAPI releases put around the router, transparent to a request that has nothing to do with them.
 _TRANSPARENT = frozenset(
@@ -47,33 +49,22 @@ def read_stack(app: Any) -> Stack | Fallback:
     cls = type(app)
     if cls.__call__ is not fastapi.FastAPI.__call__ or "__call__" in vars(app):
         return Fallback(f"{cls.__name__} overrides __call__")
-    if not _own(fastapi.FastAPI.__call__):
+    if not own_function(fastapi.FastAPI.__call__):
         return Fallback("FastAPI.__call__ was replaced")
     builder = cls.build_middleware_stack
     own_builders = (fastapi.FastAPI.build_middleware_stack, starlette.applications.Starlette.build_middleware_stack)
-    if builder not in own_builders or "build_middleware_stack" in vars(app) or not _own(builder):
+    if builder not in own_builders or "build_middleware_stack" in vars(app) or not own_function(builder):
         return Fallback("build_middleware_stack was replaced")
+    why = _router(app.router) or _telemetry(app)
+    if why is not None:
+        return Fallback(why)
+    if app.middleware_stack is not None:
+        return _walk(app.middleware_stack, app)
+    # Not built yet: one of our own shows what it will be, as long as no constructor of the user's runs for it.
     foreign = [entry.cls for entry in app.user_middleware if entry.cls is not CORSMiddleware]
     if foreign:
         return Fallback(f"middleware {getattr(foreign[0], '__name__', foreign[0])}")
-    if len(app.user_middleware) > 1:
-        return Fallback("more than one CORSMiddleware")
-    why = _router(app.router)
-    if why is not None:
-        return Fallback(why)
-    why = _telemetry(app)
-    if why is not None:
-        return Fallback(why)
-    built = app.middleware_stack
-    return _walk(built if built is not None else app.build_middleware_stack(), app)
-
-
-def _own(function: Any) -> bool:
-    return (
-        isinstance(function, FunctionType)
-        and not hasattr(function, "__wrapped__")
-        and function.__module__.partition(".")[0] in ("fastapi", "starlette")
-    )
+    return _walk(app.build_middleware_stack(), app)
 
 
 def _router(router: Any) -> str | None:
@@ -95,6 +86,29 @@ def _telemetry(app: Any) -> str | None:
     if native is not None and native.enabled():
         return "telemetry is on"
     return None
+
+
+def telemetry_watch(app: Any) -> tuple[list[dict[str, Any]], list[tuple[Any, str]]]:
+    """Return what turns FastAPI's telemetry on (0.142 on): dicts and attributes to watch."""
+    config = getattr(app, "_telemetry", None)
+    if not isinstance(config, dict):
+        return [], []
+    attrs = []
+    for module, name in (
+        ("opentelemetry.trace", "_TRACER_PROVIDER"),
+        ("opentelemetry.metrics._internal", "_METER_PROVIDER"),
+        ("opentelemetry._logs._internal", "_LOGGER_PROVIDER"),
+    ):
+        try:
+            attrs.append((importlib.import_module(module), name))
+        except ImportError:
+            continue
+    return [config], attrs
+
+
+def own_handlers() -> tuple[Any, ...]:
+    """Return FastAPI's own exception handlers: they look at the exception only, and await nothing."""
+    return exception_handlers.http_exception_handler, exception_handlers.request_validation_exception_handler
 
 
 def _walk(stack: Any, app: Any) -> Stack | Fallback:

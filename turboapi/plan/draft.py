@@ -1,0 +1,113 @@
+"""A route while it is being compiled: arguments, extracted values and lines of text so far."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from starlette.requests import Request
+
+from . import internals
+from .facts import Handler, Node, RouteFacts
+from .plans import Arg
+from .scope import Surroundings
+from .source import Source
+
+__all__ = ["Draft", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call: its keyword arguments as expressions, and the local name of its result."""
+
+    node: Node
+    values: dict[str, str]
+    out: str
+
+
+@dataclass(slots=True)
+class Draft:
+    """The text of one route, in the order in which it runs: early, checks, steps, late, and the endpoint.
+
+    early: makes what cannot be refused (the Request). checks: validates what needs no code of the user's;
+    an exception there means that FastAPI answers. late: what the user's own functions validate, right before
+    the endpoint. shown: code of the user's gets the Request.
+    """
+
+    facts: RouteFacts
+    handler: Handler
+    around: Surroundings
+    source: Source
+    shown: bool
+    args: list[Arg] = field(default_factory=list)
+    arg_names: list[str] = field(default_factory=list)
+    params: list[dict[str, Any]] = field(default_factory=list)
+    early: list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    shared: dict[Any, str] = field(default_factory=dict)
+    special: dict[str, str] = field(default_factory=dict)
+    parses: bool = False
+
+    def slot(self, location: str, wire: str, form: str, *, required: bool, default: Any = None) -> str:
+        """Let the engine extract one value; return the argument's name."""
+        name = self.source.local("p")
+        self.args.append(Arg("slot", len(self.params), None if required else default))
+        self.arg_names.append(name)
+        self.params.append({"in": location, "name": wire, "form": form, "required": required})
+        return name
+
+    def given(self, source: Literal["proxy", "body"]) -> str:
+        """Return the argument that is the exchange's proxy, or its body."""
+        if source not in self.arg_names:
+            self.args.append(Arg(source))
+            self.arg_names.append(source)
+        return source
+
+    def make(self, name: str, text: str) -> str:
+        """Return a local that is made once, before everything else."""
+        if name not in self.special:
+            self.special[name] = name
+            self.early.append(f"{name} = {text}")
+        return name
+
+    def refuse(self) -> str:
+        """Return the text that leaves the request to FastAPI."""
+        return f"raise {self.source.bind(self.around.decline, 'decline')}"
+
+    def request(self) -> str:
+        """Return the Request, made once, with the scope that FastAPI would have given it."""
+        if "request" in self.special:
+            return "request"
+        self.special["request"] = "request"
+        bind = self.source.bind
+        proxy = self.given("proxy")
+        lines = [f"scope = {proxy}.scope()", f"scope.update({bind(self.around.entries(self.facts), 'entries')})"]
+        lines.append(f'scope["path_params"] = {self._path_params()}')
+        if self.shown:
+            included = self.facts.included
+            if included is not None:
+                own = bind(internals.included_scope(included, self.facts.route), "included")
+                lines.append(f'scope["fastapi"] = {own}.copy()')
+            lines += [
+                f"scope[{name!r}] = {bind(AsyncExitStack, 'AsyncExitStack')}()" for name in internals.exit_stacks()
+            ]
+        made = f"{bind(Request, 'Request')}(scope, {proxy}.receive, {proxy}.send)"
+        lines.append(f"request = {proxy}.request = {made}")
+        if self.handler.has_body:
+            lines += [f"request._body = {self.given('body')}", "request._stream_consumed = True"]
+        self.early[:0] = lines
+        return "request"
+
+    def _path_params(self) -> str:
+        pairs = []
+        for name, convertor in self.facts.route.param_convertors.items():
+            kind = type(convertor).__name__
+            form = {"IntegerConvertor": "int", "FloatConvertor": "float"}.get(kind, "str")
+            value = self.slot("path", name, form, required=True)
+            if kind == "UUIDConvertor":
+                value = f"{self.source.bind(convertor.convert, 'convert')}({value})"
+            pairs.append(f"{name!r}: {value}")
+        return f"{{{', '.join(pairs)}}}"

@@ -1,0 +1,44 @@
+"""All that this package knows of FastAPI's and Starlette's insides.
+
+Their private parts move between releases, so each access asks first whether the
+part has the shape it had in the releases we know (0.115 to 0.165). Whatever has
+another shape is a Fallback: the application's own ASGI face answers then.
+Nothing outside of this package imports a private name of theirs.
+"""
+
+from .fields import body_to_args, is_form, params_know_each_other, params_to_args, probe, raise_request_error
+from .handlers import Fingerprint, fingerprint, read_handler
+from .releases import replaced, unsupported
+from .results import body_allowed, encode_jsonable, own_json, raise_response_error, serialize
+from .routes import routes
+from .scopes import exit_stacks, included_scope, route_path
+from .stack import Stack, own_handlers, read_stack, telemetry_watch
+from .tools import drive
+
+__all__ = [
+    "Fingerprint",
+    "Stack",
+    "body_allowed",
+    "body_to_args",
+    "drive",
+    "encode_jsonable",
+    "exit_stacks",
+    "fingerprint",
+    "included_scope",
+    "is_form",
+    "own_handlers",
+    "own_json",
+    "params_know_each_other",
+    "params_to_args",
+    "probe",
+    "raise_request_error",
+    "raise_response_error",
+    "read_handler",
+    "read_stack",
+    "replaced",
+    "route_path",
+    "routes",
+    "serialize",
+    "telemetry_watch",
+    "unsupported",
+]

@@ -1,0 +1,206 @@
+"""What FastAPI's request handler of a route was made with.
+
+The most exact account of a route is not its attributes (changing them after the
+route was made changes nothing) but the variables that its request handler closed
+over; so that is where the facts come from. A handler that is not FastAPI's own is
+not understood.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from types import FunctionType
+from typing import Any, Literal, cast
+
+import fastapi.dependencies.models as _models
+import fastapi.dependencies.utils as _utils
+import fastapi.routing as _routing
+from fastapi.datastructures import DefaultPlaceholder
+
+from ..facts import LOCATIONS, Handler, Node, Output
+from ..plans import Fallback
+from .fields import adapter_of, params_of, schema_of
+from .tools import closure, inner_code
+
+__all__ = ["Fingerprint", "fingerprint", "read_handler"]
+
+Kind = Literal["sync", "async", "yield"]
+# Identities of everything that a handler's facts were read from, and the objects, so that these stay what they are.
+Fingerprint = tuple[tuple[int, ...], tuple[Any, ...]]
+
+_VARIABLES = frozenset(
+    "actual_response_class actual_strict_content_type body_field dependant dependency_overrides_provider "
+    "embed_body_fields form_limits is_body_form is_coroutine is_json_stream is_sse_stream response_class "
+    "response_field response_model_by_alias response_model_exclude response_model_exclude_defaults "
+    "response_model_exclude_none response_model_exclude_unset response_model_include status_code "
+    "stream_item_field".split()
+)
+_LISTS = ("dependencies", "path_params", "query_params", "header_params", "cookie_params", "body_params")
+
+
+def fingerprint(asgi: Any) -> Fingerprint | None:
+    """Return what tells a changed handler from an unchanged one, None where it is not FastAPI's own."""
+    opened = _open(asgi)
+    if isinstance(opened, Fallback):
+        return None
+    variables, limit = opened
+    found: list[Any] = [asgi, limit, *variables.values()]
+    waiting = [variables["dependant"]]
+    while waiting:
+        dependant = waiting.pop()
+        found += [dependant, dependant.call, dependant.name, dependant.use_cache]
+        for name in _LISTS:
+            items = getattr(dependant, name)
+            found += items
+            found.append(len(items))
+        waiting += dependant.dependencies
+    return tuple(map(id, found)), tuple(found)
+
+
+def read_handler(asgi: Any, app: Any) -> Handler | Fallback:
+    """Return the facts of a route's ASGI application."""
+    opened = _open(asgi)
+    if isinstance(opened, Fallback):
+        return opened
+    had, limit = opened
+    provider = had["dependency_overrides_provider"]
+    if provider is not None and provider is not app:
+        return Fallback("dependency overrides come from another application")
+    overrides = provider.dependency_overrides if provider is not None else {}
+    dependant = had["dependant"]
+    if type(overrides) is not dict and dependant.dependencies:
+        return Fallback("dependency_overrides is not a dict")
+    kind: Kind = "async" if had["is_coroutine"] else "sync"
+    stream = bool(had.get("is_sse_stream") or had.get("is_json_stream") or _kind(dependant) == "yield")
+    return Handler(
+        tree=_node(dependant, overrides if type(overrides) is dict else {}, kind=kind),
+        has_body=had["body_field"] is not None,
+        form=bool(had["is_body_form"]),
+        embed=bool(had["embed_body_fields"]),
+        stream=stream,
+        output=_output(had),
+        max_body=limit,
+    )
+
+
+def _open(asgi: Any) -> tuple[dict[str, Any], int | None] | Fallback:
+    """Return what the handler closed over, and its body limit."""
+    asgi, limit = _unwrap_limit(asgi)
+    if not isinstance(asgi, FunctionType) or asgi.__code__ is not inner_code(_routing.request_response, "app"):
+        return Fallback("its ASGI application was replaced or wrapped")
+    function = closure(asgi).get("f")
+    if not isinstance(function, FunctionType) or function.__code__ is not inner_code(
+        _routing.get_request_handler, "app"
+    ):
+        return Fallback("custom route handler")
+    had = closure(function)
+    if not had.keys() <= _VARIABLES:
+        return Fallback(f"request handler with unknown parts: {sorted(had.keys() - _VARIABLES)}")
+    return had, limit
+
+
+def _unwrap_limit(asgi: Any) -> tuple[Any, int | None]:
+    """Take FastAPI's body limit off an application: (application, limit)."""
+    cls = type(asgi)
+    if (cls.__module__, cls.__name__) != ("starlette.middleware.body_limit", "RequestBodyLimitMiddleware"):
+        return asgi, None
+    inner = asgi.app
+    return (inner.app if type(inner).__name__ == "_BodyLimitExceptionMiddleware" else inner), asgi.max_body_size
+
+
+def _output(had: Mapping[str, Any]) -> Output:
+    field = had["response_field"]
+    dump_json = (
+        field is not None
+        and "response_class" in had
+        and isinstance(had["response_class"], DefaultPlaceholder)
+        and "dump_json" in inspect.signature(_routing.serialize_response).parameters
+    )
+    names = ("include", "exclude", "by_alias", "exclude_unset", "exclude_defaults", "exclude_none")
+    return Output(
+        field=field,
+        adapter=adapter_of(field),
+        schema=schema_of(field),
+        options={name: had[f"response_model_{name}"] for name in names},
+        status=had["status_code"],
+        response_class=had["actual_response_class"],
+        dump_json=dump_json,
+    )
+
+
+# ---- dependencies ---------------------------------------------------------------------------------------------
+
+
+def _node(dependant: Any, overrides: Mapping[Any, Any], *, kind: Kind | None = None, original: Any = None) -> Node:
+    """Return a dependant's node. `original`: the dependant whose place it takes, which says how it is cached."""
+    original = dependant if original is None else original
+    children = tuple(
+        _node(_override(child, overrides) if overrides else child, overrides, original=child)
+        for child in dependant.dependencies
+    )
+    return Node(
+        call=dependant.call,
+        kind=kind or _kind(dependant),
+        name=original.name,
+        key=_cache_key(original),
+        use_cache=original.use_cache,
+        params={location: params_of(getattr(dependant, f"{location}_params")) for location in LOCATIONS},
+        body=params_of(dependant.body_params),
+        children=children,
+        request_name=dependant.request_param_name,
+        connection_name=dependant.http_connection_param_name,
+        websocket_name=dependant.websocket_param_name,
+        response_name=dependant.response_param_name,
+        tasks_name=dependant.background_tasks_param_name,
+        scopes_name=dependant.security_scopes_param_name,
+        scopes=tuple(_scopes(dependant)),
+        limited=getattr(dependant, "concurrency", None) is not None,
+    )
+
+
+def _override(child: Any, overrides: Mapping[Any, Any]) -> Any:
+    """Return the dependant that FastAPI uses for `child` while there are overrides."""
+    accepted = inspect.signature(_utils.get_dependant).parameters
+    arguments: dict[str, Any] = {
+        "path": child.path,
+        "call": overrides.get(child.call, child.call),
+        "name": child.name,
+    }
+    if "security_scopes" in accepted:
+        arguments["security_scopes"] = child.security_scopes
+    if "parent_oauth_scopes" in accepted:
+        arguments["parent_oauth_scopes"] = _scopes(child)
+    for name in ("scope", "concurrency"):
+        if name in accepted:
+            arguments[name] = getattr(child, name)
+    return _utils.get_dependant(**arguments)
+
+
+def _cache_key(dependant: Any) -> Any:
+    if hasattr(_models, "_get_cache_key"):
+        return _models._get_cache_key(dependant=dependant)
+    return dependant.cache_key
+
+
+def _scopes(dependant: Any) -> list[str]:
+    if hasattr(_models, "_get_oauth_scopes"):
+        return list(_models._get_oauth_scopes(dependant=dependant))
+    scopes = dependant.oauth_scopes if hasattr(dependant, "oauth_scopes") else dependant.security_scopes
+    return list(scopes or [])
+
+
+def _kind(dependant: Any) -> Kind:
+    """Tell how FastAPI calls a dependant: in a thread, by await, or as a context manager."""
+    call = dependant.call
+    if hasattr(_models, "_is_coroutine_callable"):
+        generator = _models._is_gen_callable(call) or _models._is_async_gen_callable(call)
+        coroutine = _models._is_coroutine_callable(call)
+    elif hasattr(_models.Dependant, "is_coroutine_callable"):
+        generator = dependant.is_gen_callable or dependant.is_async_gen_callable
+        coroutine = dependant.is_coroutine_callable
+    else:
+        utils = cast(Any, _utils)
+        generator = utils.is_gen_callable(call) or utils.is_async_gen_callable(call)
+        coroutine = utils.is_coroutine_callable(call)
+    return "yield" if generator else "async" if coroutine else "sync"

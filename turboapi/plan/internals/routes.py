@@ -1,0 +1,111 @@
+"""An application's routes in the order in which they are tried, included routers flattened."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import fastapi.routing as _routing
+from starlette import routing
+from starlette.convertors import FloatConvertor, IntegerConvertor, PathConvertor, StringConvertor, UUIDConvertor
+
+from ..facts import RouteFacts
+
+__all__ = ["routes"]
+
+_CONVERTORS = (StringConvertor, PathConvertor, IntegerConvertor, FloatConvertor, UUIDConvertor)
+_MATCHES = (routing.Route.matches, _routing.APIRoute.matches)
+_HANDLES = (routing.Route.handle, _routing.APIRoute.handle)
+
+
+def routes(app: Any, lists: list[list[Any]]) -> Iterator[RouteFacts]:
+    """Yield the application's HTTP routes; the lists that they stand in are added to `lists`.
+
+    An inner router is tried as a whole, but first match wins there too, so flat order says the same.
+    """
+    lists.append(app.router.routes)
+    yield from _walk(app.router.routes, lists)
+
+
+def _walk(entries: Sequence[Any], lists: list[list[Any]]) -> Iterator[RouteFacts]:
+    for route in entries:
+        if _is_included(route):
+            yield from _walk_included(route, lists)
+        else:
+            yield from _route(route, route, None)
+
+
+def _is_included(route: Any) -> bool:
+    included = getattr(_routing, "_IncludedRouter", None)
+    return included is not None and isinstance(route, included)
+
+
+def _walk_included(included: Any, lists: list[list[Any]]) -> Iterator[RouteFacts]:
+    """Routes of a router that FastAPI includes lazily (0.137 on): what counts are its effective candidates."""
+    router = included.original_router
+    lists.append(router.routes)
+    cls = type(router)
+    own: Any = _routing.APIRouter
+    if cls.matches is not own.matches or cls.handle is not own.handle or {"matches", "handle"} & vars(router).keys():
+        yield _barrier(included, f"router class {cls.__name__} decides for itself")
+        return
+    for candidate in included.effective_candidates():
+        if _is_included(candidate):
+            yield from _walk_included(candidate, lists)
+            continue
+        original = candidate.original_route
+        if isinstance(original, _routing.APIRoute):
+            yield from _route(original, candidate, included)
+        else:
+            shown = candidate.starlette_route or original
+            yield from _route(shown, shown, included)
+
+
+def _route(route: Any, effective: Any, included: Any) -> Iterator[RouteFacts]:
+    """Facts of one route; `effective` has the path, methods and application that count."""
+    cls = type(route)
+    if isinstance(route, routing.WebSocketRoute):
+        if cls.matches not in (routing.WebSocketRoute.matches, _routing.APIWebSocketRoute.matches):
+            yield _barrier(route, f"route class {cls.__name__} matches in its own way")
+        return
+    if isinstance(route, routing.Mount):
+        if cls.matches is not routing.Mount.matches or not route.path or route.param_convertors.keys() != {"path"}:
+            yield _barrier(route, "mount that cannot be told by its path")
+        else:
+            yield RouteFacts("mount", route, None, route.path, None, "", route.name or "", None, "mounted application")
+        return
+    if not isinstance(route, routing.Route) or cls.matches not in _MATCHES or cls.handle not in _HANDLES:
+        yield _barrier(route, f"route class {cls.__name__} decides for itself")
+        return
+    path = effective.path
+    if not _regular_path(path, effective):
+        yield _barrier(route, "path with a convertor of the application's own")
+        return
+    methods = tuple(sorted(effective.methods)) if effective.methods else None
+    allow = ", ".join(effective.methods) if effective.methods else ""
+    name = str(effective.name)
+    if isinstance(route, _routing.APIRoute):
+        yield RouteFacts("api", effective, included, path, methods, allow, name, effective.app, "")
+    else:
+        yield RouteFacts("route", effective, included, path, methods, allow, name, None, "not a FastAPI route")
+
+
+def _barrier(route: Any, why: str) -> RouteFacts:
+    path = getattr(route, "path", None)
+    shown = path if isinstance(path, str) else "*"
+    return RouteFacts("barrier", route, None, shown, None, "", type(route).__name__, None, why)
+
+
+def _regular_path(path: Any, effective: Any) -> bool:
+    """Tell whether the path's own text says what it matches."""
+    if not isinstance(path, str) or not path.startswith("/"):
+        return False
+    if any(type(convertor) not in _CONVERTORS for convertor in effective.param_convertors.values()):
+        return False
+    return bool(_pattern(path) == effective.path_regex.pattern)
+
+
+@functools.lru_cache(maxsize=4096)
+def _pattern(path: str) -> str:
+    return routing.compile_path(path)[0].pattern

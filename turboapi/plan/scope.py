@@ -1,0 +1,110 @@
+"""The scope and Request of a compiled route: as FastAPI's middleware and routers would have filled them in.
+
+They are made only for routes whose parameters ask for a Request (or need it to
+be read), and for exception handlers of the application.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.exceptions import FastAPIError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from . import internals
+from .facts import RouteFacts
+
+__all__ = ["Surroundings", "Unwinding", "request_of", "stacks_used", "unwind_failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the routes of an application have in common.
+
+    scope: entries that FastAPI puts into every scope. decline: the exception class that means "FastAPI answers".
+    limited: a body limit holds for the whole application.
+    """
+
+    scope: Mapping[str, Any]
+    decline: type[Exception]
+    limited: bool
+
+    def entries(self, facts: RouteFacts) -> dict[str, Any]:
+        """Return the scope's entries that are the same for all requests of a route."""
+        original = getattr(facts.route, "original_route", facts.route)
+        return {**self.scope, "route": original, "endpoint": facts.route.endpoint}
+
+
+def request_of(proxy: Any, around: Surroundings, routes: Sequence[tuple[RouteFacts, bool]]) -> Request:
+    """Return the exchange's Request, made now where its entry made none.
+
+    routes: the compiled ones, each with whether its body was buffered. The first full match is the one
+    that ran, because every other candidate was tried before it.
+    """
+    if proxy.request is not None:
+        known: Request = proxy.request
+        return known
+    scope = proxy.scope()
+    scope.update(around.scope)
+    request = Request(scope, proxy.receive, proxy.send)
+    path = internals.route_path(scope)
+    for facts, buffered in routes:
+        match = facts.route.path_regex.match(path)
+        if match and (facts.methods is None or scope["method"] in facts.methods):
+            convertors = facts.route.param_convertors
+            scope.update(around.entries(facts))
+            scope["path_params"] = {name: convertors[name].convert(text) for name, text in match.groupdict().items()}
+            if facts.included is not None:
+                scope["fastapi"] = internals.included_scope(facts.included, facts.route)
+            if buffered:
+                request._body = proxy.body()
+                request._stream_consumed = True
+            break
+    for name in internals.exit_stacks():
+        scope[name] = AsyncExitStack()
+    proxy.request = request
+    return request
+
+
+def stacks_used(scope: Mapping[str, Any]) -> bool:
+    """Tell whether code of the user's has put something on one of FastAPI's exit stacks."""
+    return any(_used(scope.get(name)) for name in internals.exit_stacks())
+
+
+def _used(stack: Any) -> bool:
+    return bool(getattr(stack, "_exit_callbacks", ()))
+
+
+class Unwinding(Response):
+    """A response that closes FastAPI's exit stacks around itself, in FastAPI's order."""
+
+    def __init__(self, response: Response, scope: Mapping[str, Any]) -> None:
+        self._response = response
+        self._stacks = [scope[name] for name in internals.exit_stacks()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Close the function's stack, send the response, close the others."""
+        function, *outer = self._stacks if len(self._stacks) == 3 else [AsyncExitStack(), *self._stacks]
+        async with AsyncExitStack() as rest:
+            for stack in reversed(outer):
+                await rest.enter_async_context(stack)
+            await function.aclose()
+            await self._response(scope, receive, send)
+
+
+async def unwind_failed(scope: Mapping[str, Any], exc: Exception) -> Exception:
+    """Close the route's exit stacks because of `exc`; return the exception that comes out."""
+    names = [name for name in internals.exit_stacks() if name != "fastapi_middleware_astack"]
+    try:
+        async with AsyncExitStack() as rest:
+            for name in reversed(names):
+                await rest.enter_async_context(scope[name])
+            raise exc
+    except Exception as error:
+        return error
+    return FastAPIError("Response not awaited: something on an exit stack of FastAPI's has swallowed an exception.")
