@@ -161,6 +161,9 @@ class Cycle:
         )
         if bodyless(self._asked, status):
             return Reply(status, headers, b"", aborted=not self._complete)
+        if status == 205:
+            # FastAPI takes the body away and leaves its length; there is no such answer (RFC 9110, 15.3.6).
+            return Reply(status, headers, b"", aborted=not self._complete)
         body = b"".join(self._body)
         stated = [int(value) for name, value in headers if name == b"content-length"]
         # What is shorter than its stated length cannot be told from what broke off (RFC 9112, 8).

@@ -45,13 +45,16 @@ class Reply:
 
 
 def bodyless(asked: Request, status: int) -> bool:
-    """Whether an answer has no body whatever its headers say (RFC 9110, 6.4.1)."""
+    """Whether an answer has no body whatever its headers say (RFC 9112, 6.3)."""
     return asked.method == b"HEAD" or status < 200 or status in (204, 304)
 
 
 def expected_headers(asked: Request, own: Reply) -> list[tuple[bytes, bytes]]:
-    """The headers that a server must pass on from the application's own answer."""
-    dropped = SERVERS | ({LENGTH} if own.status in (204, 304) or own.servers_own else set())
+    """The headers that a server must pass on from the application's own answer.
+
+    A 204 or 304 goes out without a length, a 205 with that of no body (RFC 9110, 15.3.6).
+    """
+    dropped = SERVERS | ({LENGTH} if own.status in (204, 205, 304) or own.servers_own else set())
     return [pair for pair in own.headers if pair[0] not in dropped]
 
 
@@ -62,7 +65,7 @@ def served_headers(asked: Request, own: Reply, served: Reply) -> list[tuple[byte
     could not know one.
     """
     kept = [pair for pair in served.headers if pair[0] not in SERVERS]
-    stated = any(name == LENGTH for name, _ in own.headers) and not own.servers_own
+    stated = any(name == LENGTH for name, _ in expected_headers(asked, own))
     if not stated and not bodyless(asked, served.status):
         kept = [pair for pair in kept if pair != (LENGTH, b"%d" % len(served.body))]
     return kept

@@ -8,6 +8,8 @@ import pytest
 
 from . import apps  # noqa: F401  fills the table
 from .case import CASES, Case, run
+from .faces import verdicts
+from .trace import Trace
 from .verdicts import broken_promises
 
 # A warning inside an application must not become an exception there, which it would answer with 500.
@@ -23,10 +25,16 @@ def test_both_faces_answer_alike(case: Case, transport: str) -> None:
     if case.missing:
         pytest.skip(case.missing)
     with closing(case.both(transport)) as both:
-        promises = broken_promises(case, both.served.server.verdicts())
         for step in case.steps:
             run(step, both)
-    assert not promises, "\n".join(promises)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=lambda case: f"{case.subject}.{case.name}")
+def test_promised_routes_are_compiled(case: Case) -> None:
+    if case.missing:
+        pytest.skip(case.missing)
+    broken = broken_promises(case, verdicts(case.factory(Trace())))
+    assert not broken, "\n".join(broken)
 
 
 def test_the_table_is_long_enough() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from .both import Both
 from .case import Case, run
+from .faces import verdicts
 from .generate import from_schema
 from .request import Request, delete, get, head, options, patch, post, put
 from .trace import Trace
@@ -142,7 +143,7 @@ def test_the_shop_answers_alike(shop: Both, steps: list[tuple[int, Request]]) ->
 
 def test_what_can_be_compiled_is(shop: Both) -> None:
     case = Case("bookshop", "examples", None, (), FALLBACK, None, (), False)  # type: ignore[arg-type]
-    assert not broken_promises(case, shop.served.server.verdicts())
+    assert not broken_promises(case, verdicts(shop.served.app))
 
 
 def test_wild_requests_to_the_shop(shop: Both) -> None:

@@ -58,6 +58,12 @@ def test_no_content_has_no_length() -> None:
     assert differences(get("/"), own, own) == ["headers"]
 
 
+def test_reset_content_has_the_length_of_nothing() -> None:
+    own = Reply(205, ((b"content-length", b"7"),), b"")
+    assert differences(get("/"), own, Reply(205, ((b"content-length", b"0"),), b"")) == []
+    assert differences(get("/"), own, own) == ["headers"]
+
+
 def test_moving_parts_are_masked() -> None:
     own, served = (Reply(200, ((b"etag", tag),), b"at " + tag) for tag in (b"12:00", b"12:01"))
     assert differences(get("/"), own, served) == ["headers", "body"]
