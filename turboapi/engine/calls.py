@@ -53,11 +53,6 @@ class CallThreads:
         with self._lock:
             return len(self._threads)
 
-    def has(self, thread: threading.Thread) -> bool:
-        """Return whether `thread` is one of them."""
-        with self._lock:
-            return thread in self._threads
-
     def join(self, timeout: float) -> int:
         """Wait for the threads to end, `timeout` seconds in all; return how many still run, hung in a handler."""
         deadline = time.monotonic() + timeout

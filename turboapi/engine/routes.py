@@ -134,5 +134,7 @@ class Routes:
         else:
             table = made.table
             self._version = json.loads(table)["version"]
+            # Before the plans: an exchange of theirs may raise at once. Rules of older plans are the application's too.
+            self.errors.rules = made.errors
             hot.set_plans(self._version, made.plans, made.watch, made.cors)
         control.set_table(self._handle, table)

@@ -9,11 +9,11 @@ and the threads are gone when `serve` returns.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import os
 import platform
 import sys
-import threading
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,9 @@ _TICK_BUSY, _TICK_ACCESS, _TICK = 0.05, 0.2, 1.0
 _UNWIND = 1.0
 # While the server drains it looks this often whether all is done, in seconds.
 _LOOK = 0.005
+
+# The server that the current request belongs to; call threads and AnyIO's threads inherit it.
+_serving: contextvars.ContextVar[Serving | None] = contextvars.ContextVar("turboapi_serving", default=None)
 
 _EAGER = sys.version_info >= (3, 12)
 
@@ -120,9 +123,8 @@ class Serving:
         self._call(self._cut)
 
     def inside(self) -> bool:
-        """Return whether the calling thread is one of this server's: its loop's, or a call thread."""
-        threads = self._threads
-        if threads is not None and threads.has(threading.current_thread()):
+        """Return whether the calling code runs for a request of this server, or on its loop."""
+        if _serving.get() is self:
             return True
         try:
             return asyncio.get_running_loop() is self._loop
@@ -163,7 +165,9 @@ class Serving:
                 access_log=self._access,
             )
         )
-        workers = Workers(loop)
+        context = contextvars.copy_context()
+        context.run(_serving.set, self)
+        workers = context.run(Workers, loop)
         self._threads = CallThreads(workers)
         self._thread_limit = self._call_limit(workers)
         self._routes = Routes(self._app, loop)
@@ -187,7 +191,7 @@ class Serving:
         )
         self._threads.attach(self._hot)
         self._routes.install(self._hot, self._handle)
-        loop.add_reader(self._hot.fd(), self._hot.turn)
+        context.run(loop.add_reader, self._hot.fd(), self._hot.turn)
         self._tick_timer = loop.call_later(self._rest(), self._tick)
         logs.error.info(
             "TurboAPI %s on %s (process %d, %s, %s, CPython %s)",
