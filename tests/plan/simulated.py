@@ -20,12 +20,11 @@ from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from tests.faces.oracle import Cycle, Oracle, Peer
+from tests.faces.reply import Reply
+from tests.faces.request import Request
 from turboapi.plan import CompiledApp, HotPlan, compile_app
 from turboapi.plan.decline import Decline
-
-from ..faces.oracle import Cycle, Oracle, Peer
-from ..faces.reply import Reply
-from ..faces.request import Request
 
 INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 FLOAT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
@@ -56,7 +55,9 @@ class Simulated(Oracle):
         self.made = compile_app(self.app)
         self._table = json.loads(self.made.table)
         self._patterns = [
-            None if "path" not in route else compile_path(route["path"] + ("/{path:path}" if route.get("mount") else ""))[0]
+            None
+            if "path" not in route
+            else compile_path(route["path"] + ("/{path:path}" if route.get("mount") else ""))[0]
             for route in self._table["routes"]
         ]
         self._seen = list(snapshot(self.made))
@@ -121,7 +122,9 @@ class Simulated(Oracle):
             if kind != b"application/json" or not proxy.body():
                 return None
         length = proxy.header(b"content-length")
-        if plan["max_body"] is not None and (len(proxy.body()) > plan["max_body"] or int(length or 0) > plan["max_body"]):
+        if plan["max_body"] is not None and (
+            len(proxy.body()) > plan["max_body"] or int(length or 0) > plan["max_body"]
+        ):
             return None
         values = []
         for param in plan["params"]:

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from . import internals
 from .facts import RouteFacts
 from .internals import Stack
-from .scope import Surroundings, request_of, stacks_used, unwind_failed
+from .scope import Surroundings, Unwinding, request_of, stacks_used, unwind_failed
 
 __all__ = ["Errors"]
 
@@ -69,19 +69,24 @@ class Errors:
         if not isinstance(exc, Exception):
             raise exc
         stack = self._stack
-        if proxy.request is not None and stacks_used(proxy.request.scope):
-            exc = await unwind_failed(proxy.request.scope, exc)
-        for _ in ("route", "middleware"):
+        # Code of the user's may have put something on FastAPI's exit stacks: it hears of the exception first.
+        used = proxy.request.scope if proxy.request is not None and stacks_used(proxy.request.scope) else None
+        if used is not None:
+            exc = await unwind_failed(used, exc, outer=False)
+        for layer in ("route", "middleware"):
             handler = _lookup(stack, exc)
-            if handler is None:
-                break
             try:
-                if getattr(proxy, "started", False):
-                    raise RuntimeError("Caught handled exception, but response already started.") from exc
-                answer: Response | None = await _call(handler, self._request(proxy), exc)
-                return answer
+                if handler is not None:
+                    if getattr(proxy, "started", False):
+                        raise RuntimeError("Caught handled exception, but response already started.") from exc
+                    answer: Response | None = await _call(handler, self._request(proxy), exc)
+                    if used is None or answer is None:
+                        return answer
+                    return Unwinding(answer, [], [used["fastapi_middleware_astack"]] if layer == "route" else [])
             except Exception as error:
                 exc = error
+            if used is not None and layer == "route":
+                exc = await unwind_failed(used, exc, outer=True)
         return await self._outermost(stack, proxy, exc)
 
     async def _outermost(self, stack: Stack, proxy: Any, exc: Exception) -> Response | None:

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from . import internals
 from .facts import Output
-from .scope import Unwinding
+from .scope import unwinding
 from .source import Source
 
 __all__ = ["Answer", "Encoding", "encoding", "new_response"]
@@ -61,7 +61,7 @@ class Answer:
     def unwinding(self, value: Any, sub: Response | None, tasks: Any, scope: Mapping[str, Any]) -> Response:
         """Return the response to a result while there is something on FastAPI's exit stacks."""
         value = self.finish(value, sub, tasks)
-        return Unwinding(value if isinstance(value, Response) else self.build(value), scope)
+        return unwinding(value if isinstance(value, Response) else self.build(value), scope)
 
     def finish(self, value: Any, sub: Response | None, tasks: Any) -> Any:
         """Return what the last stage gives: the value itself where neither headers, status nor tasks were added."""

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from . import internals
 from .facts import RouteFacts
 
-__all__ = ["Surroundings", "Unwinding", "request_of", "stacks_used", "unwind_failed"]
+__all__ = ["Surroundings", "Unwinding", "request_of", "stacks_used", "unwind_failed", "unwinding"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +81,37 @@ def _used(stack: Any) -> bool:
 
 
 class Unwinding(Response):
-    """A response that closes FastAPI's exit stacks around itself, in FastAPI's order."""
+    """A response that closes FastAPI's exit stacks around itself.
 
-    def __init__(self, response: Response, scope: Mapping[str, Any]) -> None:
+    before: stacks that are closed before it is sent, after: the others, in the order in which they are closed.
+    """
+
+    def __init__(self, response: Response, before: Sequence[Any], after: Sequence[Any]) -> None:
         self._response = response
-        self._stacks = [scope[name] for name in internals.exit_stacks()]
+        self._before = before
+        self._after = after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Close the function's stack, send the response, close the others."""
-        function, *outer = self._stacks if len(self._stacks) == 3 else [AsyncExitStack(), *self._stacks]
+        """Close, send, close."""
         async with AsyncExitStack() as rest:
-            for stack in reversed(outer):
+            for stack in reversed(self._after):
                 await rest.enter_async_context(stack)
-            await function.aclose()
+            for stack in self._before:
+                await stack.aclose()
             await self._response(scope, receive, send)
 
 
-async def unwind_failed(scope: Mapping[str, Any], exc: Exception) -> Exception:
-    """Close the route's exit stacks because of `exc`; return the exception that comes out."""
-    names = [name for name in internals.exit_stacks() if name != "fastapi_middleware_astack"]
+def unwinding(response: Response, scope: Mapping[str, Any]) -> Unwinding:
+    """Return the response that closes all stacks of a request that has succeeded, each when FastAPI does."""
+    names = internals.exit_stacks()
+    function = names.index("fastapi_inner_astack")
+    stacks = [scope[name] for name in names]
+    return Unwinding(response, stacks[:function], stacks[function:])
+
+
+async def unwind_failed(scope: Mapping[str, Any], exc: Exception, *, outer: bool) -> Exception:
+    """Close exit stacks because of `exc`: the route's, or the middleware's (outer). Return what comes out."""
+    names = [name for name in internals.exit_stacks() if (name == "fastapi_middleware_astack") is outer]
     try:
         async with AsyncExitStack() as rest:
             for name in reversed(names):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -13,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers, QueryParams
 
 from ..facts import Location, Param
-from .tools import drive
+from .tools import drive, takes
 
 __all__ = [
     "adapter_of",
@@ -122,7 +121,7 @@ def params_to_args(fields: Sequence[Any], received: Any) -> tuple[dict[str, Any]
 
 def params_know_each_other() -> bool:
     """Tell whether a parameter model depends on the other parameters of its route (some releases)."""
-    return "known_param_names" in inspect.signature(_utils.request_params_to_args).parameters
+    return takes(_utils.request_params_to_args, "known_param_names")
 
 
 def body_to_args(fields: Sequence[Any], body: Any, embed: bool) -> tuple[dict[str, Any], list[Any]]:
@@ -133,7 +132,7 @@ def body_to_args(fields: Sequence[Any], body: Any, embed: bool) -> tuple[dict[st
 
 def raise_request_error(errors: list[Any], body: Any, call: Any, path: str) -> None:
     """Raise the RequestValidationError that FastAPI raises for `errors`. path: "METHOD /path"."""
-    if "endpoint_ctx" in inspect.signature(RequestValidationError).parameters:
+    if takes(RequestValidationError, "endpoint_ctx"):
         context: Any = {**_routing._extract_endpoint_context(call), "path": path}
         raise RequestValidationError(errors, body=body, endpoint_ctx=context)
     raise RequestValidationError(errors, body=body)

@@ -8,7 +8,6 @@ not understood.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from types import FunctionType
 from typing import Any, Literal, cast
@@ -21,7 +20,7 @@ from fastapi.datastructures import DefaultPlaceholder
 from ..facts import LOCATIONS, Handler, Node, Output
 from ..plans import Fallback
 from .fields import adapter_of, params_of, schema_of
-from .tools import closure, inner_code
+from .tools import closure, inner_code, takes
 
 __all__ = ["Fingerprint", "fingerprint", "read_handler"]
 
@@ -115,7 +114,7 @@ def _output(had: Mapping[str, Any]) -> Output:
         field is not None
         and "response_class" in had
         and isinstance(had["response_class"], DefaultPlaceholder)
-        and "dump_json" in inspect.signature(_routing.serialize_response).parameters
+        and takes(_routing.serialize_response, "dump_json")
     )
     names = ("include", "exclude", "by_alias", "exclude_unset", "exclude_defaults", "exclude_none")
     return Output(
@@ -161,18 +160,17 @@ def _node(dependant: Any, overrides: Mapping[Any, Any], *, kind: Kind | None = N
 
 def _override(child: Any, overrides: Mapping[Any, Any]) -> Any:
     """Return the dependant that FastAPI uses for `child` while there are overrides."""
-    accepted = inspect.signature(_utils.get_dependant).parameters
     arguments: dict[str, Any] = {
         "path": child.path,
         "call": overrides.get(child.call, child.call),
         "name": child.name,
     }
-    if "security_scopes" in accepted:
+    if takes(_utils.get_dependant, "security_scopes"):
         arguments["security_scopes"] = child.security_scopes
-    if "parent_oauth_scopes" in accepted:
+    if takes(_utils.get_dependant, "parent_oauth_scopes"):
         arguments["parent_oauth_scopes"] = _scopes(child)
     for name in ("scope", "concurrency"):
-        if name in accepted:
+        if takes(_utils.get_dependant, name):
             arguments[name] = getattr(child, name)
     return _utils.get_dependant(**arguments)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from types import FunctionType
 from typing import Any, cast
 
@@ -12,7 +11,7 @@ from fastapi.utils import is_body_allowed_for_status_code
 from starlette.responses import JSONResponse, Response
 
 from ..facts import Output
-from .tools import drive
+from .tools import drive, takes
 
 __all__ = ["body_allowed", "encode_jsonable", "own_json", "raise_response_error", "serialize"]
 
@@ -32,7 +31,7 @@ def raise_response_error(output: Output, value: Any, call: Any, path: str, error
     failed = copy.copy(output.field)
     failed._type_adapter = _Failed(error)
     more: dict[str, Any] = {}
-    if "endpoint_ctx" in inspect.signature(_routing.serialize_response).parameters:
+    if takes(_routing.serialize_response, "endpoint_ctx"):
         more["endpoint_ctx"] = {**_routing._extract_endpoint_context(call), "path": path}
     _serialize(output, failed, value, more)
 

@@ -86,9 +86,20 @@ def _route(route: Any, effective: Any, included: Any) -> Iterator[RouteFacts]:
     allow = ", ".join(effective.methods) if effective.methods else ""
     name = str(effective.name)
     if isinstance(route, _routing.APIRoute):
-        yield RouteFacts("api", effective, included, path, methods, allow, name, effective.app, "")
+        yield RouteFacts("api", effective, included, path, methods, allow, name, _asgi(route, effective), "")
     else:
         yield RouteFacts("route", effective, included, path, methods, allow, name, None, "not a FastAPI route")
+
+
+def _asgi(route: Any, effective: Any) -> Any:
+    """Return the application behind a route. Releases up to 0.139 make that of an included one for each request."""
+    if hasattr(effective, "app") or type(route).get_route_handler is not _routing.APIRoute.get_route_handler:
+        return getattr(effective, "app", route.get_route_handler)
+    token = _routing._effective_route_context_var.set(effective)
+    try:
+        return _routing.request_response(route.get_route_handler())
+    finally:
+        _routing._effective_route_context_var.reset(token)
 
 
 def _barrier(route: Any, why: str) -> RouteFacts:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from types import CodeType, FunctionType
 from typing import Any
 
-__all__ = ["closure", "drive", "inner_code", "mentions", "own_function"]
+__all__ = ["closure", "drive", "inner_code", "mentions", "own_function", "takes"]
 
 
 def inner_code(function: Any, name: str) -> CodeType:
@@ -35,6 +37,12 @@ def own_function(function: Any, name: str | None = None) -> bool:
         and function.__module__.partition(".")[0] in ("fastapi", "starlette")
         and name in (None, function.__name__)
     )
+
+
+@functools.cache
+def takes(function: Any, name: str) -> bool:
+    """Tell whether a function of FastAPI's has a parameter of that name."""
+    return name in inspect.signature(function).parameters
 
 
 def drive(coroutine: Any) -> Any:
