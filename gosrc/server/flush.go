@@ -96,6 +96,9 @@ func (g *gate) flush(b []byte, x *bridge.Exchange, now uint64) []byte {
 		g.srv.host.Log.Error("%s %s: %v", x.Span(x.MethodName), x.Span(x.Target), err)
 	}
 	b = g.sendReply(b, &r)
+	if g.broken {
+		orFlags(x, bridge.ReqGone) // a lane that looks need not wait for the event
+	}
 	x.Unsent = uint64(g.unsent())
 	switch {
 	case r.Done && !r.Abort:

@@ -3,6 +3,7 @@ package server
 import (
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -15,6 +16,11 @@ import (
 // aheadMax is how much of later requests is read while one is answered: more
 // waits in the kernel, so a client that only sends is stopped.
 const aheadMax = 64 << 10
+
+// halfClosed is how long a client that has shut down its sending side is given
+// for its answer before the lanes are told that it left. A client that is gone
+// looks the same as one that waits for its answer, as with nc -N.
+const halfClosed = 20 * time.Millisecond
 
 // handle is fasthttp's handler: it serves the request that the gate has read.
 func handle(ctx *fasthttp.RequestCtx) {
@@ -111,7 +117,7 @@ func (g *gate) dispatch(x *bridge.Exchange) {
 func (g *gate) watch() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	finished := false
+	finished := uint64(0) // when the client shut down its sending side
 	for g.x != nil {
 		if g.broken {
 			g.leave(true)
@@ -123,16 +129,19 @@ func (g *gate) watch() {
 			g.breakOff()
 			return
 		}
+		if finished != 0 && core.Now()-finished >= uint64(halfClosed) {
+			g.leave(false)
+		}
 		if refusal := g.pass(); refusal != nil {
 			g.spoilt(refusal)
 			return
 		}
 		g.more = !g.body.Done()
 		// Set before it waits: who answers x then wakes it.
-		g.eager = finished || g.more || g.in.len() > 0
+		g.eager = finished != 0 || g.more || g.in.len() > 0
 		n, err := 0, error(nil)
 		switch {
-		case finished, g.more && g.room() == 0, !g.more && g.in.len() >= aheadMax:
+		case finished != 0, g.more && g.room() == 0, !g.more && g.in.len() >= aheadMax:
 			g.allow(0)
 			g.parkWaiting()
 		case g.more:
@@ -155,19 +164,25 @@ func (g *gate) watch() {
 		case g.x == nil:
 			g.breakOff() // answered, and left
 		case err == io.EOF && !g.more:
-			// That is how a client looks that is gone, and also one that
-			// waits for its answer (as with nc -N): what the lanes still send
-			// is sent, and fails if nobody is there.
-			finished = true
-			g.leave(false)
+			// What the lanes still send is sent, and fails if nobody is there.
+			finished = core.Now()
+			t := time.AfterFunc(halfClosed, g.nudge)
+			defer t.Stop()
 		default:
 			g.leave(true)
 			g.breakOff()
 		}
 	}
-	if finished {
+	if finished != 0 {
 		g.closing = true
 	}
+}
+
+// nudge is kick for who does not hold mu.
+func (g *gate) nudge() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.kick()
 }
 
 // leave tells the lanes that the client left. for good means that nothing more

@@ -41,7 +41,7 @@ func newSocket(c net.Conn) (socket, error) {
 // tryRead reads what is there: 0 and nil where nothing is, io.EOF at the end.
 func tryRead(fd int, b []byte) (int, error) {
 	for {
-		n, err := syscall.Read(fd, b)
+		n, err := recv(fd, b)
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
@@ -59,7 +59,7 @@ func tryRead(fd int, b []byte) (int, error) {
 // tryWrite writes what the kernel takes at once.
 func tryWrite(fd int, b []byte) (n int, err error) {
 	for n < len(b) {
-		m, err := syscall.Write(fd, b[n:])
+		m, err := send(fd, b[n:])
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:

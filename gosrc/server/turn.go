@@ -17,14 +17,19 @@ type message struct {
 	told bool   // EvGone: the lanes know already
 }
 
+// maxTurnBytes is how much body a turn copies before the loop's other work gets
+// its share.
+const maxTurnBytes = 2 << 20
+
 // Turn gives the lanes what the goroutines left in the ring. The loop's thread.
 func (s *Server) Turn(ev []bridge.Event) int {
 	s.host.Waker.Clear()
-	n := 0
+	n, bytes := 0, 0
 	s.ring.Drain(func(m message) bool {
-		if n == len(ev) {
+		if n == len(ev) || bytes > maxTurnBytes {
 			return false
 		}
+		bytes += len(m.data)
 		if s.tell(&m) {
 			ev[n] = bridge.Event{X: m.x, Gen: m.gen, Kind: m.kind}
 			n++
@@ -66,8 +71,8 @@ func (s *Server) tell(m *message) bool {
 		if !mine {
 			return false
 		}
-		orFlags(x, bridge.ReqGone)
 		if m.end {
+			orFlags(x, bridge.ReqGone)
 			g.detach()
 		}
 		return !m.told

@@ -2,6 +2,7 @@ package transporttest
 
 import (
 	"fmt"
+	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ var departures = []suite{
 	{"in the middle of an answer", leavesInAnswer},
 	{"with requests still unanswered", leavesPipelined},
 	{"after it was told goodbye", leavesAfterClose},
+	{"or only stop sending", halfCloses},
 }
 
 func leavesIdle(t *testing.T, open core.Opener) {
@@ -184,5 +186,22 @@ func leavesAfterClose(t *testing.T, open core.Opener) {
 	c.ExpectEnd()
 	// It lingers for the client's sake, and no longer than the client is there.
 	c.Close()
+	b.AwaitIdle()
+}
+
+// halfCloses is what nc -N does: it waits for its answers.
+func halfCloses(t *testing.T, open core.Opener) {
+	b := Start(t, open, Config{}, plain)
+	for _, path := range []string{"/", "/away?x", "/echo"} {
+		c := b.Dial()
+		c.Send("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n{\"a\":1}")
+		if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if r := c.Read("POST"); r.Status != 200 {
+			t.Errorf("%s: got %q", path, r.Raw)
+		}
+		c.ExpectEnd()
+	}
 	b.AwaitIdle()
 }
