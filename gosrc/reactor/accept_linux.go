@@ -32,6 +32,9 @@ type listener struct {
 
 func newListener(l core.Listener) listener {
 	out := listener{fd: l.FD, unix: l.Family == "unix"}
+	if !out.unix {
+		setNoDelay(l.FD) // accepted sockets inherit it
+	}
 	var sa syscall.RawSockaddrAny
 	if sockname(l.FD, &sa) == 0 {
 		out.any = out.address.from(&sa)
@@ -165,7 +168,6 @@ func (r *Reactor) arrive(l *listener, fd int) {
 	} else {
 		events |= syscall.EPOLLOUT
 		c.client.from(&r.peer)
-		setNoDelay(fd)
 		if l.any {
 			var sa syscall.RawSockaddrAny
 			if sockname(fd, &sa) == 0 {

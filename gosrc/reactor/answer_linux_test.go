@@ -235,8 +235,7 @@ func TestAccessLogHasALinePerAnswer(t *testing.T) {
 func TestAnswersFromOtherThreads(t *testing.T) {
 	work := make(chan *bridge.Exchange, 1024)
 	stopped := make(chan struct{})
-	var l *lane
-	l = start(t, withHandler(func(l *lane, ev bridge.Event) {
+	l := start(t, withHandler(func(l *lane, ev bridge.Event) {
 		switch {
 		case ev.Kind == bridge.EvRequest:
 			work <- ev.X

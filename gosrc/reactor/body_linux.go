@@ -90,6 +90,11 @@ func (r *Reactor) pull(c *conn, bounded bool) (got bool, _ *wire.Refusal) {
 		return false, nil
 	}
 	before := in.body.Received()
+	defer func() {
+		if c.is(expecting) && in.body.Received() > before {
+			r.sayContinued(c) // it did not wait for it
+		}
+	}()
 	if in.off < in.end {
 		if refusal := r.take(c, in, in.bytes(), bounded); refusal != nil {
 			return false, refusal

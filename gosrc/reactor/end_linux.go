@@ -88,7 +88,7 @@ func (r *Reactor) skip(c *conn) bool {
 // finish closes a connection after its last answer. With bytes unread a plain
 // close would reset it, and the answer could be lost on its way.
 func (r *Reactor) finish(c *conn) {
-	if !c.is(finished) && (c.is(readable) || !c.bodyDone() || c.unread()) {
+	if c.is(readable) || !c.is(finished) && (!c.bodyDone() || c.unread()) {
 		r.beginLinger(c)
 		return
 	}
@@ -134,7 +134,7 @@ func (r *Reactor) refuse(c *conn, refusal *wire.Refusal) {
 // appendRefusal appends the answer to a request that is not served.
 func (r *Reactor) appendRefusal(dst []byte, c *conn, refusal *wire.Refusal) []byte {
 	r.host.Count.Refuse(refusal.Status)
-	if c.x != nil && c.x.Flags&bridge.ReqHead != 0 {
+	if c.is(headOnly) || c.x != nil && c.x.Flags&bridge.ReqHead != 0 {
 		return wire.AppendRefusalHead(dst, refusal, r.date())
 	}
 	return wire.AppendRefusal(dst, refusal, r.date())
@@ -213,7 +213,7 @@ func (r *Reactor) shut(c *conn) {
 	shutdown(c.fd, syscall.SHUT_RDWR)
 	closeFD(int(c.fd))
 	slot := uint32(c.id) - 1
-	c.id, c.phase, c.flags = 0, phaseClosed, c.flags&(returned|panicked)&returned
+	c.id, c.phase, c.flags = 0, phaseClosed, c.flags&returned
 	r.conns.free = append(r.conns.free, slot)
 	r.open--
 	r.host.Count.Connections.Add(-1)

@@ -30,6 +30,9 @@ func (r *Reactor) readHead(c *conn) {
 	for {
 		done, refusal := in.parser.Parse(in.bytes(), &in.head)
 		if refusal != nil {
+			if in.head.MethodID == wire.MethodHEAD {
+				c.set(headOnly)
+			}
 			r.refuse(c, refusal)
 			return
 		}

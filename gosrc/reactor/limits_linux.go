@@ -107,19 +107,28 @@ func (r *Reactor) arm() {
 	}
 }
 
-// overdue cuts off c if it is still too slow: since the wheel looked, another
+// overdue has c cut off if it is still too slow: since the wheel looked, another
 // thread may have ended its answer. It reports whether it did.
 func (r *Reactor) overdue(c *conn) bool {
-	if r.deadline(c) > r.now {
-		r.due(c)
-		return false
+	late := r.deadline(c) <= r.now
+	if late {
+		r.cutOff(c)
 	}
+	if c.phase != phaseClosed && c.slot == noSlot {
+		r.due(c) // every open connection is looked at again
+	}
+	return late
+}
+
+// cutOff ends what c is about, because it took too long.
+func (r *Reactor) cutOff(c *conn) {
+	started := func() bool { return c.in != nil && c.in.parser.Started() }
 	switch c.phase {
 	case phaseHead:
-		if c.in != nil && c.in.parser.Started() {
+		if started() {
 			r.host.Count.Timeouts.Add(1)
 			r.refuse(c, wire.ErrRequestTimeout)
-			return true
+			return
 		}
 		if c.is(fresh) {
 			r.host.Count.Timeouts.Add(1)
@@ -127,7 +136,7 @@ func (r *Reactor) overdue(c *conn) bool {
 		// A last look: a request that came just now is served.
 		c.set(readable)
 		r.readHead(c)
-		if c.phase == phaseHead && c.in == nil {
+		if c.phase == phaseHead && !started() {
 			r.shut(c)
 		}
 	case phaseCollect:
@@ -139,5 +148,4 @@ func (r *Reactor) overdue(c *conn) bool {
 		r.host.Count.Timeouts.Add(1)
 		r.lose(c)
 	}
-	return true
 }

@@ -166,11 +166,14 @@ func (r *Reactor) Close() {
 	r.conns.each(func(c *conn) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		if c.phase == phaseBusy {
+			orFlags(c.x, bridge.ReqGone)
+		}
 		if c.phase != phaseClosed {
-			r.detach(c)
 			r.shut(c)
 		}
 	})
+	r.account()
 	for _, fd := range []int{r.timer, r.epoll} {
 		if fd >= 0 {
 			closeFD(fd)
