@@ -98,7 +98,9 @@ def test_calls_beyond_the_queue_are_refused_with_retry_after(serve: Serve, trans
     free, entered = threading.Event(), []
     server = serve(waiting(free, entered), transport=transport, call_threads=1, call_queue=2)
     with ThreadPoolExecutor(3) as clients:
-        replies = [clients.submit(get, server, "/wait") for _ in range(3)]
+        replies = [clients.submit(get, server, "/wait")]
+        eventually(lambda: len(entered) == 1)
+        replies += [clients.submit(get, server, "/wait") for _ in range(2)]
         eventually(lambda: len(entered) == 1 and server.stats()["call_queued"] == 2, lambda: str(server.stats()))
         refused = get(server, "/wait")
         assert refused.status == 503

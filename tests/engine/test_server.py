@@ -281,14 +281,14 @@ def test_a_thousand_starts_leave_no_thread_descriptor_or_memory(transport: str, 
             assert get(server).status == 200
             assert get(server, "/call").data == b'{"thread":"turboapi-call-1"}'
 
-    for _ in range(50):
+    for _ in range(300):  # until the allocators, Python's and Go's, have what they want
         once()
     gc.collect()
     threads, descriptors, memory = threading.active_count(), open_descriptors(), resident()
-    for _ in range(times - 50):
+    for _ in range(times - 300):
         once()
     gc.collect()
     assert (threading.active_count(), open_descriptors()) == (threads, descriptors)
     assert control.stats(0)["servers"] == 0
-    # The allocator's own noise, which does not grow with the number of starts: a leak of 1 KB a start would.
-    assert resident() - memory < 900_000, (memory, resident())
+    # Noise of the allocators; a leak of 1 KB a start would be more.
+    assert resident() - memory < 600_000, (memory, resident())

@@ -42,7 +42,7 @@ class Lifespan:
         self._started = asyncio.Event()
         self._stopped = asyncio.Event()
         self._failed = False
-        self._report = ""
+        self._abandoned = False
         self._error: BaseException | None = None
 
     async def startup(self) -> None:
@@ -94,6 +94,7 @@ class Lifespan:
     async def abandon(self) -> None:
         """Cancel the application's lifespan, wherever it is, and wait for it."""
         if self._task is not None and not self._task.done():
+            self._abandoned = True
             self._task.cancel()
             await asyncio.wait([self._task], timeout=1)
 
@@ -125,6 +126,7 @@ class Lifespan:
             raise RuntimeError(f"lifespan: the application sent {kind!r} out of turn")
         if outcome == "failed":
             self._failed = True
-            if message.get("message"):
+            # What an abandoned application says of its own cancellation is no news.
+            if message.get("message") and not self._abandoned:
                 _log.error(message["message"])
         event.set()

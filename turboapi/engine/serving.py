@@ -63,6 +63,7 @@ class Serving:
         self._stop = asyncio.Event()
         self._stopping = False
         self._forced = False
+        self._cutting = False
         self._handle = 0
         self._hot: _hot.Server | None = None
         self._threads: CallThreads | None = None
@@ -187,7 +188,7 @@ class Serving:
             queue_limit=settings.call_queue,
             on_change=self._routes.changed,
             on_exit=self._exit,
-            log=logs.from_hot,
+            log=self._log,
         )
         self._threads.attach(self._hot)
         self._routes.install(self._hot, self._handle)
@@ -202,6 +203,11 @@ class Serving:
             loops.kind(loop),
             platform.python_version(),
         )
+
+    def _log(self, level: int, message: str, exc: BaseException | None) -> None:
+        if self._cutting and isinstance(exc, asyncio.CancelledError):
+            exc = None  # our own doing; where each handler was is no news
+        logs.from_hot(level, message, exc)
 
     def _call_limit(self, workers: Workers) -> int:
         return self._settings.call_threads or workers.limit() or _DEFAULT_CALL_THREADS
@@ -254,6 +260,7 @@ class Serving:
             await asyncio.sleep(_LOOK)
 
     def _cancel_now(self) -> None:
+        self._cutting = True
         if self._hot is not None and self._threads is not None:
             self._threads.workers.cancel()
             self._hot.cancel_all()

@@ -24,14 +24,11 @@ class Listeners:
 
     sockets: list[socket.socket]
     host: str
+    # The TCP port, None on a Unix socket; known after close, too.
+    port: int | None = None
     uds: str | None = None
     # (device, inode) of the socket file, so that a successor's file is left alone.
     _file: tuple[int, int] | None = None
-
-    @property
-    def port(self) -> int | None:
-        """Return the TCP port, or None on a Unix socket."""
-        return None if self.uds is not None else int(self.sockets[0].getsockname()[1])
 
     @property
     def url(self) -> str:
@@ -104,9 +101,11 @@ def _bind_all(addresses: list[tuple[socket.AddressFamily, tuple[str, int]]], hos
     try:
         for family, address in addresses:
             if address[1] == 0 and listeners.sockets:
-                address = (address[0], int(listeners.port or 0), *address[2:])
+                address = (address[0], listeners.port or 0, *address[2:])
             try:
-                listeners.sockets.append(_bind_one(family, address))
+                sock = _bind_one(family, address)
+                listeners.sockets.append(sock)
+                listeners.port = listeners.port or int(sock.getsockname()[1])
             except BindError as error:
                 # "localhost" is often ::1 too where the machine has no IPv6; one address is enough.
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
@@ -150,13 +149,13 @@ def _bind_unix(path: str) -> Listeners:
         sock.setblocking(False)
         sock.bind(path)
         if abstract:
-            return Listeners([sock], path, path)
+            return Listeners([sock], path, uds=path)
         made = os.stat(path)
         os.chmod(path, mode)
     except OSError as error:
         sock.close()
         raise _bind_error(error, repr(path)) from None
-    return Listeners([sock], path, path, (made.st_dev, made.st_ino))
+    return Listeners([sock], path, uds=path, _file=(made.st_dev, made.st_ino))
 
 
 def _clear_stale(path: str) -> int:
