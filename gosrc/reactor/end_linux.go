@@ -98,7 +98,7 @@ func (r *Reactor) finish(c *conn) {
 // answerStatic answers c's exchange from the table; no lane sees it.
 func (r *Reactor) answerStatic(c *conn) {
 	x := c.x
-	b, status, closes := r.table.AppendStatic(r.own.buf[:0], x, r.mayGoOn(c), r.date())
+	b, status, closes := r.table.AppendStatic(r.own.buf[:0], x, r.mayGoOn(c), r.host.Clock.Own())
 	r.own.buf, r.own.now = b[:0], r.now
 	if closes {
 		c.set(closing)
@@ -135,9 +135,9 @@ func (r *Reactor) refuse(c *conn, refusal *wire.Refusal) {
 func (r *Reactor) appendRefusal(dst []byte, c *conn, refusal *wire.Refusal) []byte {
 	r.host.Count.Refuse(refusal.Status)
 	if c.is(headOnly) || c.x != nil && c.x.Flags&bridge.ReqHead != 0 {
-		return wire.AppendRefusalHead(dst, refusal, r.date())
+		return wire.AppendRefusalHead(dst, refusal, r.host.Clock.Own())
 	}
-	return wire.AppendRefusal(dst, refusal, r.date())
+	return wire.AppendRefusal(dst, refusal, r.host.Clock.Own())
 }
 
 // beginLinger says that nothing more comes and reads on for a while, so that the

@@ -15,6 +15,13 @@ import (
 // itself it leaves to the loop's thread.
 func (r *Reactor) Flush(xs []*bridge.Exchange) {
 	s := r.scratch.get()
+	// Before anything is written: who has seen an answer may ask what is active.
+	for _, x := range xs {
+		if x.Ops&bridge.OpRelease != 0 {
+			s.released++
+		}
+	}
+	r.count(s)
 	for _, x := range xs {
 		r.flush(s, x)
 	}
@@ -69,7 +76,6 @@ func (r *Reactor) flush(s *scratch, x *bridge.Exchange) {
 	}
 	x.Ops, x.OutLen = 0, 0
 	if release {
-		s.released++
 		bridge.Release(x)
 	}
 }
@@ -81,7 +87,7 @@ func (r *Reactor) flushTo(s *scratch, c *conn, x *bridge.Exchange) {
 	if x.Ops&bridge.OpWant != 0 {
 		r.want(s, c, x)
 	}
-	head, result, err := exchange.Format(s.buf[:0], x, r.mayGoOn(c), r.date())
+	head, result, err := exchange.Format(s.buf[:0], x, r.mayGoOn(c), r.host.Clock.Own())
 	s.buf = head[:0]
 	if err != nil {
 		r.host.Log.Error("%s %s: %v", x.Span(x.MethodName), x.Span(x.Target), err)
@@ -113,14 +119,6 @@ func (r *Reactor) mayGoOn(c *conn) bool {
 		return true
 	}
 	return !c.is(expecting) && c.in.body.Remaining() <= maxSkip
-}
-
-// date is the Date field's value now, nothing where it is switched off.
-func (r *Reactor) date() []byte {
-	if !r.host.Options.DateHeader {
-		return nil
-	}
-	return r.host.Clock.Date()
 }
 
 // want has the loop's thread look for body, after the interim answer that the
