@@ -1,0 +1,97 @@
+"""Results to pictures; runs in the environment `plot`, since nothing else here needs matplotlib.
+
+python plot.py RESULTS.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+COLOURS = {
+    "turboapi": "#0b6e4f",
+    "turboapi-fasthttp": "#6bbf59",
+    "django-bolt": "#8d5524",
+    "granian": "#d1495b",
+    "robyn": "#edae49",
+    "uvicorn": "#00798c",
+    "fasthttp": "#777777",
+}
+CASES = ("async@64", "def@64", "await@64", "yield@64", "typed@64", "post@64", "dependency@64", "rows@64", "raw@64")
+CONNECTIONS = (1, 8, 64, 512)
+
+Points = dict[str, dict[str, dict[str, Any]]]
+
+
+def bars(points: Points, figure: str, label: str, better: str, path: Path) -> None:
+    """Draw a group of bars per case on a logarithmic axis."""
+    cases = [case for case in CASES if case in points]
+    servers = [name for name in COLOURS if any(figure in points[case].get(name, {}) for case in cases)]
+    if not servers:
+        return
+    plot, axes = pyplot.subplots(figsize=(10, 5), layout="constrained")
+    width = 0.8 / len(servers)
+    for number, server in enumerate(servers):
+        places, heights = [], []
+        for place, case in enumerate(cases):
+            value = points[case].get(server, {}).get(figure)
+            if value:
+                places.append(place + (number - (len(servers) - 1) / 2) * width)
+                heights.append(value)
+        axes.bar(places, heights, width, label=server, color=COLOURS[server])
+    axes.set_xticks(range(len(cases)), [case.split("@")[0] for case in cases])
+    axes.set_yscale("log")
+    axes.set_ylabel(label)
+    axes.set_title(f"{label}, 64 connections ({better} is better)")
+    _finish(plot, axes, path)
+
+
+def connections(points: Points, path: Path) -> None:
+    """Draw requests/s of the dict cases over the number of connections."""
+    plot, panels = pyplot.subplots(1, 2, figsize=(10, 4.5), sharey=True, layout="constrained")
+    drawn = 0
+    for axes, case in zip(panels, ("async", "def"), strict=True):
+        for server, colour in COLOURS.items():
+            line = [(c, points.get(f"{case}@{c}", {}).get(server, {}).get("rps")) for c in CONNECTIONS]
+            line = [(c, rps) for c, rps in line if rps]
+            if len(line) > 1:
+                drawn += 1
+                axes.plot(*zip(*line, strict=True), marker="o", label=server, color=colour)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(CONNECTIONS, [str(c) for c in CONNECTIONS])
+        axes.set_yscale("log")
+        axes.set_xlabel("connections")
+        axes.set_title({"async": "async def, dict", "def": "def, dict"}[case])
+    panels[0].set_ylabel("requests per second")
+    if drawn:
+        _finish(plot, panels[1], path)
+    else:
+        pyplot.close(plot)
+
+
+def _finish(plot: Any, axes: Any, path: Path) -> None:
+    axes.legend(fontsize="small")
+    for one in plot.axes:
+        one.grid(axis="y", which="both", alpha=0.25)
+        one.set_axisbelow(True)
+    plot.savefig(path, dpi=110)
+    pyplot.close(plot)
+
+
+def main() -> None:
+    source = Path(sys.argv[1])
+    points: Points = json.loads(source.read_text())["points"]
+    bars(points, "cpu_us", "CPU per request, µs", "less", source.with_name(source.stem + "-cpu.png"))
+    bars(points, "rps", "requests per second", "more", source.with_name(source.stem + "-rps.png"))
+    connections(points, source.with_name(source.stem + "-connections.png"))
+
+
+if __name__ == "__main__":
+    main()
