@@ -16,7 +16,7 @@ import (
 type Table interface {
 	Fill(x *bridge.Exchange, h *wire.Head, buf []byte) exchange.Disposition
 	Ready(x *bridge.Exchange)
-	AppendStatic(dst []byte, x *bridge.Exchange, keepAlive bool, date []byte) (out []byte, status int, closes bool)
+	AppendStatic(dst []byte, x *bridge.Exchange, keepAlive bool, own wire.Own) (out []byte, status int, closes bool)
 }
 
 // Host is what a server gives to its transport. Its methods may be called on
@@ -33,7 +33,7 @@ type Host struct {
 	Count *Counters
 	// Log is the bounded queue of error and access lines.
 	Log *Log
-	// Clock gives Date values.
+	// Clock gives the field lines that this server adds.
 	Clock *wire.Clock
 
 	table atomic.Pointer[Table]
@@ -42,7 +42,7 @@ type Host struct {
 // NewHost makes a host without a table. It duplicates the listeners'
 // descriptors: the transport closes them, the caller's stay the caller's.
 func NewHost(l Limits, o Options, logLevel int, ls []Listener) (*Host, error) {
-	h := &Host{Limits: l, Options: o, Count: new(Counters), Clock: new(wire.Clock)}
+	h := &Host{Limits: l, Options: o, Count: new(Counters), Clock: wire.NewClock(o.DateHeader, o.Server)}
 	h.Log = NewLog(h.Count, logLevel)
 	var err error
 	if h.Listeners, err = dupListeners(ls); err != nil {

@@ -38,8 +38,8 @@ type Result struct {
 }
 
 // AppendReply is Format with everything in dst.
-func AppendReply(dst []byte, x *bridge.Exchange, keepAlive bool, date []byte) ([]byte, Result, error) {
-	dst, r, err := Format(dst, x, keepAlive, date)
+func AppendReply(dst []byte, x *bridge.Exchange, keepAlive bool, own wire.Own) ([]byte, Result, error) {
+	dst, r, err := Format(dst, x, keepAlive, own)
 	dst = append(append(dst, r.Payload...), r.Tail...)
 	r.Payload, r.Tail = nil, ""
 	return dst, r, err
@@ -51,13 +51,13 @@ func AppendReply(dst []byte, x *bridge.Exchange, keepAlive bool, date []byte) ([
 // the response at this moment may call it, on any thread; nobody else may look
 // at the response part meanwhile.
 //
-// keepAlive is what request and server allow. date is an IMF-fixdate.
+// keepAlive is what request and server allow. own is what the server adds to heads.
 //
 // An error is the application's fault and is for the log: the client gets a 500
 // if nothing was sent yet, else its connection is closed. Either way the
 // Result says what to do, and later payload of the exchange is dropped.
-func Format(dst []byte, x *bridge.Exchange, keepAlive bool, date []byte) ([]byte, Result, error) {
-	f := formatter{x: x, r: Result{Ops: x.Ops}, payload: x.Out(), date: date}
+func Format(dst []byte, x *bridge.Exchange, keepAlive bool, own wire.Own) ([]byte, Result, error) {
+	f := formatter{x: x, r: Result{Ops: x.Ops}, payload: x.Out(), own: own}
 	f.keepAlive = keepAlive && f.r.Ops&bridge.OpClose == 0
 	x.Ops, x.OutLen = 0, 0
 	if x.Ended != 0 {
@@ -75,7 +75,7 @@ type formatter struct {
 	x         *bridge.Exchange
 	r         Result
 	payload   []byte
-	date      []byte
+	own       wire.Own
 	keepAlive bool
 }
 
@@ -113,8 +113,8 @@ func (f *formatter) format(dst []byte) ([]byte, error) {
 func (f *formatter) head(dst []byte) ([]byte, error) {
 	x := f.x
 	end := f.r.Ops&bridge.OpEnd != 0
-	if x.Preset == bridge.PresetJSON && x.Status >= 200 && x.Status <= 999 && x.Status != 204 && x.Status != 304 && end {
-		dst = wire.AppendJSON(dst, int(x.Status), len(f.payload), f.date, x.Minor, f.keepAlive)
+	if x.Preset == bridge.PresetJSON && x.Status >= 200 && x.Status <= 999 && x.Status != 204 && x.Status != 304 && x.Method != uint8(wire.MethodCONNECT) && end {
+		dst = wire.AppendJSON(dst, int(x.Status), len(f.payload), f.own, x.Minor, f.keepAlive)
 		f.started(f.keepAlive)
 		if x.Flags&bridge.ReqHead == 0 {
 			f.r.Payload = f.payload
@@ -139,7 +139,7 @@ func (f *formatter) head(dst []byte) ([]byte, error) {
 	if w.Status < 200 {
 		return f.fail(dst, errStatus)
 	}
-	dst, framing, err := wire.AppendHead(dst, &w, fields, length, f.date)
+	dst, framing, err := wire.AppendHead(dst, &w, fields, length, f.own)
 	if err != nil {
 		return f.fail(dst, err)
 	}
@@ -227,7 +227,7 @@ func (f *formatter) done(dst []byte, keepAlive bool) ([]byte, error) {
 // fail answers 500 in place of a head that could not be made.
 func (f *formatter) fail(dst []byte, err error) ([]byte, error) {
 	f.x.Status = 500
-	dst = AppendError(dst, f.x.Flags&bridge.ReqHead != 0, f.date)
+	dst = AppendError(dst, f.x.Flags&bridge.ReqHead != 0, f.own)
 	f.started(false)
 	f.r.Payload, f.r.Tail = nil, ""
 	dst, _ = f.done(dst, false)
@@ -244,10 +244,10 @@ func (f *formatter) abort(dst []byte, err error) ([]byte, error) {
 
 // AppendError appends the answer to a request whose application failed before
 // it answered: what uvicorn's clients know.
-func AppendError(dst []byte, head bool, date []byte) []byte {
+func AppendError(dst []byte, head bool, own wire.Own) []byte {
 	r := wire.Reply{Status: 500, Minor: 1, HEAD: head}
 	// These fields are valid: a test calls this.
-	dst, _, _ = wire.AppendHead(dst, &r, errorFields, int64(len(errorBody)), date)
+	dst, _, _ = wire.AppendHead(dst, &r, errorFields, int64(len(errorBody)), own)
 	if head {
 		return dst
 	}
@@ -261,15 +261,18 @@ var errorFields = pack(pack(nil, "content-type", "text/plain; charset=utf-8"), "
 // AppendStatic appends the whole answer to an exchange that Fill called
 // Static. t must be the table that filled it. close says that the connection
 // has to be closed after it.
-func (t *Table) AppendStatic(dst []byte, x *bridge.Exchange, keepAlive bool, date []byte) (out []byte, status int, closes bool) {
+func (t *Table) AppendStatic(dst []byte, x *bridge.Exchange, keepAlive bool, own wire.Own) (out []byte, status int, closes bool) {
 	s := &t.statics[firstStatic-x.Plan]
 	r := wire.Reply{
 		Status: s.status, Minor: x.Minor, HEAD: x.Flags&bridge.ReqHead != 0,
 		CONNECT: x.Method == uint8(wire.MethodCONNECT), KeepAlive: keepAlive,
 	}
 	// NewTable has tried these fields: there is no error.
-	dst, f, _ := wire.AppendHead(dst, &r, s.fields, int64(len(s.body)), date)
-	if f.Kind == wire.BodyLength {
+	dst, f, _ := wire.AppendHead(dst, &r, s.fields, int64(len(s.body)), own)
+	switch f.Kind {
+	case wire.BodyChunked:
+		dst = wire.AppendLastChunk(wire.AppendChunk(dst, s.body))
+	case wire.BodyLength, wire.BodyUntilClose:
 		dst = append(dst, s.body...)
 	}
 	return dst, s.status, !f.KeepAlive

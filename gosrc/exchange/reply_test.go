@@ -10,7 +10,7 @@ import (
 	"turboapi/gosrc/wire"
 )
 
-var date = []byte("Mon, 23 Nov 2026 05:00:00 GMT")
+var date = wire.Own(start)
 
 const start = "date: Mon, 23 Nov 2026 05:00:00 GMT\r\nserver: turboapi\r\n"
 
@@ -74,6 +74,7 @@ func TestAppendReply(t *testing.T) {
 	const json = "content-type: application/json\r\n"
 	ok := func(lines string) string { return "HTTP/1.1 200 OK\r\n" + start + lines + "\r\n" }
 	failed := "HTTP/1.1 500 Internal Server Error\r\n" + start + "content-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\nconnection: close\r\n\r\nInternal Server Error"
+	const chunked = "transfer-encoding: chunked\r\n"
 	length := func(n string) []string { return []string{"content-length", n} }
 	for _, tc := range []struct {
 		name, request string
@@ -95,15 +96,17 @@ func TestAppendReply(t *testing.T) {
 			ok("content-length: 1\r\n"+json+"connection: keep-alive\r\n") + "1", "done", nil},
 		{"preset of 204", "GET", false, []step{{opHead | opEnd, 204, nil, "null", bridge.PresetJSON}},
 			"HTTP/1.1 204 No Content\r\n" + start + json + "\r\n", "done", nil},
+		{"preset for CONNECT", "CONNECT", false, []step{{opHead | opEnd, 200, nil, `1`, bridge.PresetJSON}},
+			ok(json+"connection: close\r\n") + "1", "close", nil},
 		{"preset without the end", "GET", false, []step{{opHead, 200, nil, "1", bridge.PresetJSON}}, failed, "close", errPreset},
 
 		{"fields and body", "GET", false, []step{{opHead | opEnd, 200, []string{"X-A", "b", "set-cookie", "1", "set-cookie", "2"}, "body", 0}},
-			ok("X-A: b\r\nset-cookie: 1\r\nset-cookie: 2\r\ncontent-length: 4\r\n") + "body", "done", nil},
-		{"empty body", "GET", false, []step{{opHead | opEnd, 200, nil, "", 0}}, ok("content-length: 0\r\n"), "done", nil},
+			ok("X-A: b\r\nset-cookie: 1\r\nset-cookie: 2\r\n"+chunked) + "4\r\nbody\r\n0\r\n\r\n", "done", nil},
+		{"empty body", "GET", false, []step{{opHead | opEnd, 200, nil, "", 0}}, ok(chunked) + "0\r\n\r\n", "done", nil},
 		{"announced length", "GET", false, []step{{opHead | opEnd, 200, length("4"), "body", 0}}, ok("content-length: 4\r\n") + "body", "done", nil},
 		{"wrong length", "GET", false, []step{{opHead | opEnd, 200, length("5"), "body", 0}}, failed, "close", errAny},
 		{"the application closes", "GET", false, []step{{opHead | opEnd, 200, []string{"connection", "close"}, "", 0}},
-			ok("connection: close\r\ncontent-length: 0\r\n"), "close", nil},
+			ok("connection: close\r\n"+chunked) + "0\r\n\r\n", "close", nil},
 		{"a body of 304 is dropped", "GET", false, []step{{opHead | opEnd, 304, nil, "body", 0}}, "HTTP/1.1 304 Not Modified\r\n" + start + "\r\n", "done", nil},
 		{"streamed body of 204 is dropped", "GET", false, []step{{opHead, 204, nil, "", 0}, {0, 0, nil, "body", 0}, {opEnd, 0, nil, "", 0}},
 			"HTTP/1.1 204 No Content\r\n" + start + "\r\n", "done", nil},
@@ -131,7 +134,7 @@ func TestAppendReply(t *testing.T) {
 		{"CONNECT", "CONNECT", false, []step{{opHead | opEnd, 200, nil, "", 0}}, ok("connection: close\r\n"), "close", nil},
 
 		{"early hints", "GET", false, []step{{opEarly, 0, []string{"link", "</a>"}, "", 0}, {opHead | opEnd, 200, []string{"x", "y"}, "", 0}},
-			"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + ok("x: y\r\ncontent-length: 0\r\n"), "done", nil},
+			"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + ok("x: y\r\n"+chunked) + "0\r\n\r\n", "done", nil},
 		{"early hints for 1.0", "GET/1.0", false, []step{{opEarly, 0, []string{"link", "</a>"}, "", 0}}, "", "", nil},
 		{"late early hints", "GET", false, []step{{opHead, 200, length("4"), "", 0}, {opEarly, 0, []string{"link", "</a>"}, "", 0}},
 			ok("content-length: 4\r\n"), "abort", errEarly},
@@ -146,7 +149,7 @@ func TestAppendReply(t *testing.T) {
 		{"body without a head", "GET", false, []step{{0, 0, nil, "x", 0}}, failed, "close", errNoHead},
 		{"two heads", "GET", false, []step{{opHead, 200, length("4"), "", 0}, {opHead, 200, nil, "x", 0}}, ok("content-length: 4\r\n"), "abort", errHeadTwice},
 		{"after the end nothing counts", "GET", false, []step{{opHead | opEnd, 200, nil, "", 0}, {opHead | opEnd, 200, nil, "more", 0}},
-			ok("content-length: 0\r\n"), "done", nil},
+			ok(chunked) + "0\r\n\r\n", "done", nil},
 		{"abort", "GET", false, []step{{opHead, 200, nil, "a", 0}, {opAbort, 0, nil, "b", 0}},
 			ok("transfer-encoding: chunked\r\n") + "1\r\na\r\n", "abort", nil},
 		{"nothing asked", "GET", false, []step{{bridge.OpWant, 0, nil, "", 0}}, "", "", nil},
@@ -232,7 +235,7 @@ func TestAppendStatic(t *testing.T) {
 	}{
 		{get("/nothing"), "HTTP/1.1 404 Not Found\r\n" + start + "content-length: 22\r\ncontent-type: application/json\r\n\r\n" + `{"detail":"Not Found"}`, 404, false},
 		{"HEAD /nothing HTTP/1.1\nHost: h\n\n", "HTTP/1.1 404 Not Found\r\n" + start + "content-length: 22\r\ncontent-type: application/json\r\n\r\n", 404, false},
-		{"DELETE / HTTP/1.1\nHost: h\nConnection: close\n\n", "HTTP/1.1 405 Method Not Allowed\r\n" + start + "allow: GET\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno", 405, true},
+		{"DELETE / HTTP/1.1\nHost: h\nConnection: close\n\n", "HTTP/1.1 405 Method Not Allowed\r\n" + start + "allow: GET\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n2\r\nno\r\n0\r\n\r\n", 405, true},
 	} {
 		h, buf := parse(t, tc.head)
 		x := bridge.Acquire()

@@ -91,7 +91,7 @@ func (g *gate) flush(b []byte, x *bridge.Exchange, now uint64) []byte {
 		g.wantBody(x)
 	}
 	keep := g.keep && !g.closing && !g.srv.draining.Load()
-	b, r, err := exchange.Format(b, x, keep, g.srv.date())
+	b, r, err := exchange.Format(b, x, keep, g.srv.host.Clock.Own())
 	if err != nil {
 		g.srv.host.Log.Error("%s %s: %v", x.Span(x.MethodName), x.Span(x.Target), err)
 	}
@@ -169,14 +169,6 @@ func (g *gate) wantBody(x *bridge.Exchange) {
 	case g.more:
 		g.allow(g.srv.host.Limits.Write)
 	}
-}
-
-// date is the value of the Date field, or nothing.
-func (s *Server) date() []byte {
-	if !s.host.Options.DateHeader {
-		return nil
-	}
-	return s.host.Clock.Date()
 }
 
 // andFlags keeps only those flags, which a lane may be reading.

@@ -233,7 +233,7 @@ func (g *gate) answerStatic(t core.Table, x *bridge.Exchange) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	keep := g.keep && !s.draining.Load()
-	b, status, closes := t.AppendStatic(nil, x, keep, s.date())
+	b, status, closes := t.AppendStatic(nil, x, keep, s.host.Clock.Own())
 	x.Status = uint16(status)
 	g.send(b)
 	g.owed = false

@@ -100,9 +100,9 @@ func (g *gate) refuseNow(r *wire.Refusal) {
 	g.srv.host.Count.Refuse(r.Status)
 	var b []byte
 	if g.headed && g.head.MethodID == wire.MethodHEAD {
-		b = wire.AppendRefusalHead(nil, r, g.srv.date())
+		b = wire.AppendRefusalHead(nil, r, g.srv.host.Clock.Own())
 	} else {
-		b = wire.AppendRefusal(nil, r, g.srv.date())
+		b = wire.AppendRefusal(nil, r, g.srv.host.Clock.Own())
 	}
 	g.send(b)
 	g.owed, g.closing, g.linger = false, true, true

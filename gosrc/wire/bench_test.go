@@ -80,8 +80,8 @@ func BenchmarkBodyChunked(b *testing.B) {
 }
 
 func BenchmarkReplyJSON200(b *testing.B) {
-	var c Clock
-	date := c.Date()
+	c := NewClock(true, "turboapi")
+	date := c.Own()
 	var out []byte
 	b.ReportAllocs()
 	for b.Loop() {
@@ -90,8 +90,8 @@ func BenchmarkReplyJSON200(b *testing.B) {
 }
 
 func BenchmarkReplyHead(b *testing.B) {
-	var c Clock
-	date := c.Date()
+	c := NewClock(true, "turboapi")
+	date := c.Own()
 	packed := pack("content-length", "27", "content-type", "application/json", "x-request-id", "5f0c1a")
 	r := Reply{Status: 200, Minor: 1, KeepAlive: true}
 	var out []byte
@@ -101,11 +101,11 @@ func BenchmarkReplyHead(b *testing.B) {
 	}
 }
 
-func BenchmarkClockDate(b *testing.B) {
-	var c Clock
+func BenchmarkClockOwn(b *testing.B) {
+	c := NewClock(true, "turboapi")
 	b.ReportAllocs()
 	for b.Loop() {
-		c.Date()
+		c.Own()
 	}
 }
 

@@ -141,7 +141,7 @@ func FuzzReply(f *testing.F) {
 		if flags&16 != 0 && len(packed) > 0 {
 			packed = packed[:len(packed)-1]
 		}
-		out, framing, err := AppendHead(nil, &r, packed, bodyLen, []byte(testDate))
+		out, framing, err := AppendHead(nil, &r, packed, bodyLen, Own(ours))
 		if err != nil {
 			if len(out) != 0 {
 				t.Fatalf("%v, and %q", err, out)

@@ -5,14 +5,14 @@ import "strconv"
 // AppendJSON200 appends the head of the most common answer: status 200, the
 // application's fields being exactly content-length and content-type:
 // application/json, in that order. The body follows unless the request is HEAD.
-func AppendJSON200(dst []byte, bodyLen int, date []byte, minor uint8, keepAlive bool) []byte {
-	return AppendJSON(dst, 200, bodyLen, date, minor, keepAlive)
+func AppendJSON200(dst []byte, bodyLen int, own Own, minor uint8, keepAlive bool) []byte {
+	return AppendJSON(dst, 200, bodyLen, own, minor, keepAlive)
 }
 
 // AppendJSON is AppendJSON200 for any status that has a body: from 200 on, not
 // 204 or 304.
-func AppendJSON(dst []byte, status, bodyLen int, date []byte, minor uint8, keepAlive bool) []byte {
-	dst = appendStart(dst, status, date)
+func AppendJSON(dst []byte, status, bodyLen int, own Own, minor uint8, keepAlive bool) []byte {
+	dst = append(appendStatusLine(dst, status), own...)
 	dst = append(dst, "content-length: "...)
 	dst = strconv.AppendInt(dst, int64(bodyLen), 10)
 	if keepAlive && minor >= 1 {

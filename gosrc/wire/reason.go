@@ -48,19 +48,3 @@ func appendStatusLine(dst []byte, status int) []byte {
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	return append(dst, " \r\n"...)
 }
-
-// appendStart appends the status line and the server's own fields.
-func appendStart(dst []byte, status int, date []byte) []byte {
-	dst = appendDate(appendStatusLine(dst, status), date)
-	return append(dst, serverLine...)
-}
-
-const serverLine = "server: turboapi\r\n"
-
-func appendDate(dst, date []byte) []byte {
-	if len(date) == 0 {
-		return dst
-	}
-	dst = append(append(dst, "date: "...), date...)
-	return append(dst, "\r\n"...)
-}

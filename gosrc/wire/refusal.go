@@ -81,21 +81,21 @@ var (
 
 // AppendRefusal appends the whole answer to a refused request: a small JSON
 // object and Connection: close. date is an IMF-fixdate, or empty for none.
-func AppendRefusal(dst []byte, r *Refusal, date []byte) []byte {
-	dst, detail := appendRefusalHead(dst, r, date)
+func AppendRefusal(dst []byte, r *Refusal, own Own) []byte {
+	dst, detail := appendRefusalHead(dst, r, own)
 	return append(append(append(dst, `{"detail":"`...), detail...), `"}`...)
 }
 
 // AppendRefusalHead is AppendRefusal for a HEAD request: the same head and no
 // body (RFC 9110, 9.3.2).
-func AppendRefusalHead(dst []byte, r *Refusal, date []byte) []byte {
-	dst, _ = appendRefusalHead(dst, r, date)
+func AppendRefusalHead(dst []byte, r *Refusal, own Own) []byte {
+	dst, _ = appendRefusalHead(dst, r, own)
 	return dst
 }
 
-func appendRefusalHead(dst []byte, r *Refusal, date []byte) ([]byte, []byte) {
+func appendRefusalHead(dst []byte, r *Refusal, own Own) ([]byte, []byte) {
 	detail := appendJSONText(nil, r.Detail)
-	dst = appendStart(dst, r.Status, date)
+	dst = append(appendStatusLine(dst, r.Status), own...)
 	dst = append(dst, "content-type: application/json\r\ncontent-length: "...)
 	dst = strconv.AppendInt(dst, int64(len(detail)+len(`{"detail":""}`)), 10)
 	return append(dst, "\r\nconnection: close\r\n\r\n"...), detail

@@ -9,11 +9,11 @@ import (
 func TestRefusalIsACompleteAnswer(t *testing.T) {
 	const want = "HTTP/1.1 400 Bad Request\r\n" + ours +
 		"content-type: application/json\r\ncontent-length: 20\r\nconnection: close\r\n\r\n" + `{"detail":"Bare CR"}`
-	if got := string(AppendRefusal([]byte("x"), errBareCR, []byte(testDate))); got != "x"+want {
+	if got := string(AppendRefusal([]byte("x"), errBareCR, Own(ours))); got != "x"+want {
 		t.Errorf("%q", got)
 	}
 	head := strings.TrimSuffix(want, `{"detail":"Bare CR"}`)
-	if got := string(AppendRefusalHead(nil, errBareCR, []byte(testDate))); got != head {
+	if got := string(AppendRefusalHead(nil, errBareCR, Own(ours))); got != head {
 		t.Errorf("%q", got)
 	}
 	if got := string(AppendRefusal(nil, errBareCR, nil)); strings.Contains(got, "date") {

@@ -54,14 +54,13 @@ type replyFields struct {
 // AppendHead appends a response head to dst. packed holds the application's
 // fields in order, each as {uint32 name length, uint32 value length, name,
 // value} in the machine's byte order and without padding. bodyLen is the number
-// of bytes of the body, -1 where it is not known yet. date is an IMF-fixdate,
-// or empty for none.
+// of bytes of the body, -1 where it is not known yet. own is what this server
+// adds.
 //
-// The order is: status line, date and server unless the application gives its
-// own, its fields as they came, then what framing and connection need. Its
+// The order is: status line, those of own that the application does not give, its fields as they came, then what framing and connection need. Its
 // Transfer-Encoding is left out, and a Content-Length where none is allowed.
 // On an error dst is returned as it was.
-func AppendHead(dst []byte, r *Reply, packed []byte, bodyLen int64, date []byte) ([]byte, Framing, error) {
+func AppendHead(dst []byte, r *Reply, packed []byte, bodyLen int64, own Own) ([]byte, Framing, error) {
 	if r.Status < 100 || r.Status > 999 {
 		return dst, Framing{}, errReplyStatus
 	}
@@ -77,15 +76,13 @@ func AppendHead(dst []byte, r *Reply, packed []byte, bodyLen int64, date []byte)
 	interim := r.Status < 200
 	dst = appendStatusLine(dst, r.Status)
 	if !interim {
-		if !app.date {
-			dst = appendDate(dst, date)
+		if app.date || app.server {
+			own = own.without(app.date, app.server)
 		}
-		if !app.server {
-			dst = append(dst, serverLine...)
-		}
+		dst = append(dst, own...)
 	}
 	keepLength := app.length
-	if !lengthAllowed(r) {
+	if !lengthAllowed(r) || ownLength(r, bodyLen) {
 		keepLength = -1
 	}
 	dst = appendFields(dst, packed, &app, keepLength, f.KeepAlive)
@@ -121,6 +118,10 @@ func lengthAllowed(r *Reply) bool {
 	return r.Status >= 200 && r.Status != 204 && !(r.CONNECT && r.Status < 300)
 }
 
+// ownLength reports whether the application's Content-Length is replaced by
+// this server's.
+func ownLength(r *Reply, bodyLen int64) bool { return r.Status == 205 && bodyLen == 0 && !r.HEAD }
+
 // frame decides how the body ends (RFC 9112, 6.3) and whether a Content-Length
 // has to be added.
 func frame(r *Reply, app *replyFields, bodyLen int64) (f Framing, addLength bool, err error) {
@@ -132,18 +133,21 @@ func frame(r *Reply, app *replyFields, bodyLen int64) (f Framing, addLength bool
 	case !lengthAllowed(r) || r.Status == 304:
 		// No body. A 304 may say how long the 200 would be.
 	case r.HEAD:
-		// RFC 9110, 9.3.2: the fields of a GET as far as they are known. An
-		// empty body may only mean that the application left it out.
-		addLength = app.length < 0 && bodyLen > 0
+		// RFC 9110, 9.3.2: the fields of a GET as far as they are known.
+	case ownLength(r, bodyLen):
+		// RFC 9110, 15.3.6: no content, and the client must be told so. FastAPI
+		// empties the body and leaves the length that it had.
+		f.Kind, addLength = BodyLength, true
 	case app.length >= 0:
 		if bodyLen >= 0 && bodyLen != app.length {
 			return f, false, errReplyDiffer
 		}
 		f.Kind, f.Length = BodyLength, app.length
+	case r.Minor >= 1:
+		// Also where the length is known: the application's fields stay what it gave, as with uvicorn.
+		f.Kind = BodyChunked
 	case bodyLen >= 0:
 		f.Kind, f.Length, addLength = BodyLength, bodyLen, true
-	case r.Minor >= 1:
-		f.Kind = BodyChunked
 	default:
 		// HTTP/1.0 knows no chunks.
 		f.Kind, f.KeepAlive = BodyUntilClose, false

@@ -41,13 +41,13 @@ func TestReplyHeads(t *testing.T) {
 			keep(200), pack("content-length", "2", "Content-Length", "2"), 2,
 			"HTTP/1.1 200 OK\r\n" + ours + "content-length: 2\r\n\r\n", Framing{BodyLength, true, 2},
 		},
-		"length is added": {
+		"a length is not added": {
 			keep(404), pack("x", "y"), 9,
-			"HTTP/1.1 404 Not Found\r\n" + ours + "x: y\r\ncontent-length: 9\r\n\r\n", Framing{BodyLength, true, 9},
+			"HTTP/1.1 404 Not Found\r\n" + ours + "x: y\r\ntransfer-encoding: chunked\r\n\r\n", Framing{BodyChunked, true, 0},
 		},
 		"no body": {
 			keep(200), nil, 0,
-			"HTTP/1.1 200 OK\r\n" + ours + "content-length: 0\r\n\r\n", Framing{BodyLength, true, 0},
+			"HTTP/1.1 200 OK\r\n" + ours + "transfer-encoding: chunked\r\n\r\n", Framing{BodyChunked, true, 0},
 		},
 		"stream": {
 			keep(200), pack("x", "y"), -1,
@@ -59,7 +59,7 @@ func TestReplyHeads(t *testing.T) {
 		},
 		"application says chunked, length is known": {
 			keep(200), pack("Transfer-Encoding", "gzip, chunked"), 3,
-			"HTTP/1.1 200 OK\r\n" + ours + "content-length: 3\r\n\r\n", Framing{BodyLength, true, 3},
+			"HTTP/1.1 200 OK\r\n" + ours + "transfer-encoding: chunked\r\n\r\n", Framing{BodyChunked, true, 0},
 		},
 		"stream to HTTP/1.0": {
 			Reply{Status: 200, Minor: 0, KeepAlive: true}, pack("x", "y"), -1,
@@ -79,23 +79,27 @@ func TestReplyHeads(t *testing.T) {
 		},
 		"closed by the server": {
 			Reply{Status: 200, Minor: 1}, nil, 1,
-			"HTTP/1.1 200 OK\r\n" + ours + "content-length: 1\r\nconnection: close\r\n\r\n", Framing{BodyLength, false, 1},
+			"HTTP/1.1 200 OK\r\n" + ours + "transfer-encoding: chunked\r\nconnection: close\r\n\r\n", Framing{BodyChunked, false, 0},
 		},
 		"closed by the server against the application": {
 			Reply{Status: 200, Minor: 1}, pack("connection", "keep-alive", "x", "y"), 1,
-			"HTTP/1.1 200 OK\r\n" + ours + "x: y\r\ncontent-length: 1\r\nconnection: close\r\n\r\n", Framing{BodyLength, false, 1},
+			"HTTP/1.1 200 OK\r\n" + ours + "x: y\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n", Framing{BodyChunked, false, 0},
 		},
 		"closed by the application": {
 			keep(200), pack("Connection", "Close", "x", "y"), 1,
-			"HTTP/1.1 200 OK\r\n" + ours + "Connection: Close\r\nx: y\r\ncontent-length: 1\r\n\r\n", Framing{BodyLength, false, 1},
+			"HTTP/1.1 200 OK\r\n" + ours + "Connection: Close\r\nx: y\r\ntransfer-encoding: chunked\r\n\r\n", Framing{BodyChunked, false, 0},
 		},
 		"closed by the application among other options": {
 			keep(200), pack("connection", "x-a, close"), 1,
-			"HTTP/1.1 200 OK\r\n" + ours + "connection: x-a, close\r\ncontent-length: 1\r\n\r\n", Framing{BodyLength, false, 1},
+			"HTTP/1.1 200 OK\r\n" + ours + "connection: x-a, close\r\ntransfer-encoding: chunked\r\n\r\n", Framing{BodyChunked, false, 0},
 		},
 		"own date and server": {
 			keep(200), pack("Date", "today", "SERVER", "mine"), 0,
-			"HTTP/1.1 200 OK\r\nDate: today\r\nSERVER: mine\r\ncontent-length: 0\r\n\r\n", Framing{BodyLength, true, 0},
+			"HTTP/1.1 200 OK\r\nDate: today\r\nSERVER: mine\r\ntransfer-encoding: chunked\r\n\r\n", Framing{BodyChunked, true, 0},
+		},
+		"205 tells that it is empty": {
+			keep(205), pack("content-length", "7", "x", "y"), 0,
+			"HTTP/1.1 205 Reset Content\r\n" + ours + "x: y\r\ncontent-length: 0\r\n\r\n", Framing{BodyLength, true, 0},
 		},
 		"204": {
 			keep(204), pack("x", "y"), 0, "HTTP/1.1 204 No Content\r\n" + ours + "x: y\r\n\r\n", Framing{BodyNone, true, 0},
@@ -118,9 +122,9 @@ func TestReplyHeads(t *testing.T) {
 			Reply{Status: 200, Minor: 1, HEAD: true, KeepAlive: true}, jsonFields, 0,
 			"HTTP/1.1 200 OK\r\n" + ours + "content-length: 2\r\ncontent-type: application/json\r\n\r\n", Framing{BodyNone, true, 0},
 		},
-		"HEAD gets the length": {
+		"HEAD is given no length": {
 			Reply{Status: 200, Minor: 1, HEAD: true, KeepAlive: true}, nil, 12,
-			"HTTP/1.1 200 OK\r\n" + ours + "content-length: 12\r\n\r\n", Framing{BodyNone, true, 0},
+			"HTTP/1.1 200 OK\r\n" + ours + "\r\n", Framing{BodyNone, true, 0},
 		},
 		"HEAD of a stream": {
 			Reply{Status: 200, Minor: 1, HEAD: true, KeepAlive: true}, nil, -1,
@@ -140,14 +144,14 @@ func TestReplyHeads(t *testing.T) {
 		},
 		"CONNECT answered with 405": {
 			Reply{Status: 405, Minor: 1, CONNECT: true}, nil, 2,
-			"HTTP/1.1 405 Method Not Allowed\r\n" + ours + "content-length: 2\r\nconnection: close\r\n\r\n", Framing{BodyLength, false, 2},
+			"HTTP/1.1 405 Method Not Allowed\r\n" + ours + "transfer-encoding: chunked\r\nconnection: close\r\n\r\n", Framing{BodyChunked, false, 0},
 		},
 		"status without a phrase": {
-			keep(599), nil, 0, "HTTP/1.1 599 \r\n" + ours + "content-length: 0\r\n\r\n", Framing{BodyLength, true, 0},
+			keep(599), nil, 0, "HTTP/1.1 599 \r\n" + ours + "transfer-encoding: chunked\r\n\r\n", Framing{BodyChunked, true, 0},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, framing, err := AppendHead([]byte("before"), &c.r, c.packed, c.bodyLen, []byte(testDate))
+			out, framing, err := AppendHead([]byte("before"), &c.r, c.packed, c.bodyLen, Own(ours))
 			if err != nil || string(out) != "before"+c.want || framing != c.framing {
 				t.Errorf("%q\n%+v %v, want\n%q\n%+v", out, framing, err, "before"+c.want, c.framing)
 			}
@@ -186,7 +190,7 @@ func TestRepliesThatAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := keep(c.status)
-			out, _, err := AppendHead([]byte("before"), &r, c.packed, c.bodyLen, []byte(testDate))
+			out, _, err := AppendHead([]byte("before"), &r, c.packed, c.bodyLen, Own(ours))
 			if !errors.Is(err, c.want) || string(out) != "before" {
 				t.Errorf("%q %v, want %v", out, err, c.want)
 			}
@@ -201,16 +205,16 @@ func TestPresetIsWhatTheGeneralWayWrites(t *testing.T) {
 			{200, 1, false, false, true}, {200, 1, false, false, false}, {200, 0, false, false, true},
 			{200, 0, false, false, false}, {200, 1, true, false, true}, {422, 1, false, false, true}, {599, 1, false, false, true},
 		} {
-			want, _, err := AppendHead(nil, &r, pack("content-length", length, "content-type", "application/json"), n, []byte(testDate))
+			want, _, err := AppendHead(nil, &r, pack("content-length", length, "content-type", "application/json"), n, Own(ours))
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := AppendJSON(nil, r.Status, int(n), []byte(testDate), r.Minor, r.KeepAlive)
+			got := AppendJSON(nil, r.Status, int(n), Own(ours), r.Minor, r.KeepAlive)
 			if string(got) != string(want) {
 				t.Errorf("%+v: %q, want %q", r, got, want)
 			}
 			if r.Status == 200 {
-				if got := AppendJSON200(nil, int(n), []byte(testDate), r.Minor, r.KeepAlive); string(got) != string(want) {
+				if got := AppendJSON200(nil, int(n), Own(ours), r.Minor, r.KeepAlive); string(got) != string(want) {
 					t.Errorf("%+v: %q, want %q", r, got, want)
 				}
 			}

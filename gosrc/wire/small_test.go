@@ -3,6 +3,7 @@ package wire
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,29 +29,56 @@ func TestLimitsWithDefaults(t *testing.T) {
 }
 
 func TestClockGivesIMFFixdate(t *testing.T) {
-	var c Clock
+	c := NewClock(true, "")
 	for _, unix := range []int64{0, 784111777, 1795000000, 784111777, 1 << 33} {
-		want := time.Unix(unix, 0).UTC().Format(http.TimeFormat)
-		if got := string(c.DateAt(unix)); got != want {
+		want := "date: " + time.Unix(unix, 0).UTC().Format(http.TimeFormat) + "\r\n"
+		if got := string(c.OwnAt(unix)); got != want {
 			t.Errorf("%d: %q, want %q", unix, got, want)
 		}
 	}
-	if got := string(c.DateAt(784111777)); got != "Sun, 06 Nov 1994 08:49:37 GMT" {
+	if got := string(c.OwnAt(784111777)); got != "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" {
 		t.Errorf("%q", got)
 	}
-	if got, err := http.ParseTime(string(c.Date())); err != nil || time.Since(got).Abs() > time.Minute {
+	now := strings.TrimSuffix(strings.TrimPrefix(string(c.Own()), "date: "), "\r\n")
+	if got, err := http.ParseTime(now); err != nil || time.Since(got).Abs() > time.Minute {
 		t.Errorf("%v %v", got, err)
 	}
 }
 
+func TestOwnLinesAreThoseThatAreWantedAndNotTheApplications(t *testing.T) {
+	const date, server = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "server: here\r\n"
+	for _, c := range []struct {
+		date               bool
+		server             string
+		appDate, appServer bool
+		want               string
+	}{
+		{true, "here", false, false, date + server},
+		{true, "here", true, false, server},
+		{true, "here", false, true, date},
+		{true, "here", true, true, ""},
+		{false, "here", false, false, server},
+		{false, "here", true, false, server},
+		{false, "here", false, true, ""},
+		{true, "", false, false, date},
+		{true, "", true, false, ""},
+		{true, "", false, true, date},
+		{false, "", false, true, ""},
+	} {
+		if got := string(NewClock(c.date, c.server).OwnAt(784111777).without(c.appDate, c.appServer)); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
 func TestClockIsSafeForSeveralThreads(t *testing.T) {
-	var c Clock
+	c := NewClock(true, "x")
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
 			for unix := range int64(2000) {
-				want := time.Unix(unix, 0).UTC().Format(http.TimeFormat)
-				if got := string(c.DateAt(unix)); got != want {
+				want := "date: " + time.Unix(unix, 0).UTC().Format(http.TimeFormat) + "\r\nserver: x\r\n"
+				if got := string(c.OwnAt(unix)); got != want {
 					t.Errorf("%d: %q", unix, got)
 				}
 			}
@@ -122,8 +150,8 @@ func TestNothingIsAllocated(t *testing.T) {
 				src = src[n:]
 			}
 		},
-		"reply":    func() { out, _, _ = AppendHead(out[:0], &r, packed, 5, c.DateAt(1)) },
-		"preset":   func() { out = AppendJSON200(out[:0], 5, c.DateAt(1), 1, true) },
+		"reply":    func() { out, _, _ = AppendHead(out[:0], &r, packed, 5, c.OwnAt(1)) },
+		"preset":   func() { out = AppendJSON200(out[:0], 5, c.OwnAt(1), 1, true) },
 		"unescape": func() { out = AppendUnescaped(out[:0], []byte("/a%20b/c")) },
 		"lower":    func() { out = AppendLower(out[:0], []byte("Content-Type")) },
 	} {
