@@ -72,7 +72,7 @@ type conn struct {
 	x     *bridge.Exchange // from the head's end to the end of the answer
 	in    *input           // bytes that were read and not used, and where parsing stands
 	out   []byte           // bytes that the socket did not take
-	sent  int              // of out
+	sent  int              // of out; while lingering, bytes thrown away
 	since uint64           // ns; the phase's limit runs from here
 
 	// The loop's thread only.

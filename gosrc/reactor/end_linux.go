@@ -144,7 +144,8 @@ func (r *Reactor) appendRefusal(dst []byte, c *conn, refusal *wire.Refusal) []by
 // client gets the answer and not a reset.
 func (r *Reactor) beginLinger(c *conn) {
 	r.forget(c)
-	c.phase, c.since, c.sent = phaseLinger, r.now, 0
+	r.dropOut(c)
+	c.phase, c.since = phaseLinger, r.now
 	c.unset(timed)
 	shutdown(c.fd, syscall.SHUT_WR)
 	r.due(c)
@@ -198,7 +199,7 @@ func (r *Reactor) detach(c *conn) {
 		return
 	}
 	x.Conn = 0
-	r.own.released++
+	r.live.Add(-1)
 	bridge.Release(x)
 }
 

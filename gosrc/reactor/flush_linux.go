@@ -15,13 +15,6 @@ import (
 // itself it leaves to the loop's thread.
 func (r *Reactor) Flush(xs []*bridge.Exchange) {
 	s := r.scratch.get()
-	// Before anything is written: who has seen an answer may ask what is active.
-	for _, x := range xs {
-		if x.Ops&bridge.OpRelease != 0 {
-			s.released++
-		}
-	}
-	r.count(s)
 	for _, x := range xs {
 		r.flush(s, x)
 	}
@@ -42,10 +35,7 @@ func (r *Reactor) count(s *scratch) {
 	if s.responses != 0 {
 		n.Responses.Add(s.responses)
 	}
-	if s.released != 0 {
-		r.live.Add(-s.released)
-	}
-	s.bytes, s.responses, s.released = 0, 0, 0
+	s.bytes, s.responses = 0, 0
 }
 
 // attached locks and returns the connection that x is the exchange of, or nil.
@@ -69,6 +59,10 @@ func (r *Reactor) attached(x *bridge.Exchange) *conn {
 // flush consumes the ops of one exchange.
 func (r *Reactor) flush(s *scratch, x *bridge.Exchange) {
 	release := x.Ops&bridge.OpRelease != 0
+	if release {
+		// Before anything is written: who sees the answer may ask what is active.
+		r.live.Add(-1)
+	}
 	if c := r.attached(x); c != nil {
 		r.flushTo(s, c, x)
 	} else {
@@ -290,8 +284,8 @@ func (r *Reactor) sendOn(c *conn) {
 func (r *Reactor) dropOut(c *conn) {
 	if c.out != nil {
 		r.buffers.put(c.out)
-		c.out, c.sent = nil, 0
 	}
+	c.out, c.sent = nil, 0
 }
 
 // armOut has epoll report that the socket takes more, where it does not from the

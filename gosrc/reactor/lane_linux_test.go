@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -185,6 +186,14 @@ func (l *lane) turn() int {
 }
 
 func (l *lane) flush() {
+	// Each exchange once, as the real lanes see to.
+	l.dirty = slices.DeleteFunc(l.dirty, func(x *bridge.Exchange) bool {
+		x.LaneState++
+		return x.LaneState > 1
+	})
+	for _, x := range l.dirty {
+		x.LaneState = 0
+	}
 	if len(l.dirty) > 0 {
 		l.r.Flush(l.dirty)
 		l.dirty = l.dirty[:0]
@@ -439,3 +448,5 @@ func packField(b []byte, name, value string) []byte {
 	b = binary.NativeEndian.AppendUint32(b, uint32(len(value)))
 	return append(append(b, name...), value...)
 }
+
+func deadline(ms int) time.Time { return time.Now().Add(time.Duration(ms) * time.Millisecond) }

@@ -182,7 +182,7 @@ type scratch struct {
 	wake bool // something is in the return queue
 
 	// Added to the counters at the end of the call.
-	responses, bytes, released int64
+	responses, bytes int64
 }
 
 // maxScratch is the largest buffer that a scratch keeps.
