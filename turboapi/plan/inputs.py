@@ -76,7 +76,7 @@ def inputs_of(node: Node, convertors: Mapping[str, Any], *, root: bool) -> list[
         quiet = all(schema.pure(param.schema) and not param.factory for param in params)
         if not quiet and not root:
             return Fallback(f"{location} parameters of a dependency are validated by functions of the application")
-        if internals.params_know_each_other():
+        if internals.params_know_each_other() and any(p.schema is None or schema.composite(p.schema) for p in params):
             return Fallback(f"{location} parameters depend on the others of the route in this FastAPI")
         found.append(Group(location, params, late=not quiet))
     return found
