@@ -15,6 +15,7 @@ import (
 // itself it leaves to the loop's thread.
 func (r *Reactor) Flush(xs []*bridge.Exchange) {
 	s := r.scratch.get()
+	s.lines = r.host.Clock.Own()
 	for _, x := range xs {
 		r.flush(s, x)
 	}
@@ -81,7 +82,7 @@ func (r *Reactor) flushTo(s *scratch, c *conn, x *bridge.Exchange) {
 	if x.Ops&bridge.OpWant != 0 {
 		r.want(s, c, x)
 	}
-	head, result, err := exchange.Format(s.buf[:0], x, r.mayGoOn(c), r.host.Clock.Own())
+	head, result, err := exchange.Format(s.buf[:0], x, r.mayGoOn(c), s.lines)
 	s.buf = head[:0]
 	if err != nil {
 		r.host.Log.Error("%s %s: %v", x.Span(x.MethodName), x.Span(x.Target), err)

@@ -177,9 +177,10 @@ func (r *Reactor) room(in *input) {
 
 // scratch is what one Flush call writes with.
 type scratch struct {
-	buf  []byte
-	now  uint64
-	wake bool // something is in the return queue
+	buf   []byte
+	now   uint64
+	lines wire.Own // this second's
+	wake  bool     // something is in the return queue
 
 	// Added to the counters at the end of the call.
 	responses, bytes int64
