@@ -320,7 +320,7 @@ answer_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool on_
         Py_DECREF(background);
     }
     /* What ServerErrorMiddleware answers goes out past the CORS middleware. */
-    bool cors = !(wants_cors(srv, x) && PyObject_HasAttr(response, st->s_turbo_outermost));
+    bool cors = !(wants_cors(srv, x) && PyObject_HasAttr(response, st->s__turbo_outermost));
     if (simple) {
         return answer_simple_response(srv, x, response, cors);
     }

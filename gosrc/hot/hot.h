@@ -39,7 +39,7 @@ typedef struct {
             X(add_done_callback) X(call_soon) X(call_soon_threadsafe) X(create_future) X(set_result) X(cancel)         \
                 X(status_code) X(raw_headers) X(background) X(quick) X(handle) X(stages) X(args) X(encode) X(plain)    \
                     X(media) X(name) X(call) X(lane) X(coroutine) X(source) X(index) X(copy) X(__call__) X(__await__)  \
-                        X(exception) X(cancelled) X(turbo_outermost) X(always) X(throw) X(lists) X(dicts) X(attrs)     \
+                        X(exception) X(cancelled) X(_turbo_outermost) X(always) X(throw) X(lists) X(dicts) X(attrs)     \
                             X(default)
 #define HOT_NAME_FIELD(n) PyObject *s_##n;
     HOT_NAMES(HOT_NAME_FIELD)
