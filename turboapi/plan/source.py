@@ -7,6 +7,7 @@ the same shape share one text, which is compiled once.
 
 from __future__ import annotations
 
+import builtins
 import functools
 import itertools
 import keyword
@@ -33,7 +34,8 @@ class Source:
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._names: dict[str, Any] = {"__name__": "turboapi.plan.generated"}
+        # Extension modules that import while the text runs (pydantic_core does) look for the builtins here.
+        self._names: dict[str, Any] = {"__name__": "turboapi.plan.generated", "__builtins__": builtins}
         self._by_id: dict[tuple[int, str], str] = {}
         self._locals = itertools.count()
 
