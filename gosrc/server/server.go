@@ -69,7 +69,6 @@ func Open(h *core.Host) (core.Transport, error) {
 		NoDefaultContentType:          true,
 		DisableHeaderNamesNormalizing: true,
 		DisablePreParseMultipartForm:  true,
-		LazyRequestTime:               true,
 		Logger:                        quiet{},
 	}
 	if err := s.listen(h.Listeners); err != nil {

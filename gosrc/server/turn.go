@@ -64,9 +64,14 @@ func (s *Server) tell(m *message) bool {
 		if m.end {
 			orFlags(x, bridge.ReqBodyEnd)
 		}
-		wanted := x.Want != 0
-		x.Want = 0
-		return wanted
+		if x.Want == 0 {
+			return false
+		}
+		x.Want, g.wanted = 0, false
+		if g.parked == parkedReading {
+			g.allow(0) // nobody waits for the client now
+		}
+		return true
 	case bridge.EvGone:
 		if !mine {
 			return false

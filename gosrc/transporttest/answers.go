@@ -270,7 +270,7 @@ func detached(t *testing.T, open core.Opener) {
 }
 
 func fieldsAsTheyAre(t *testing.T, open core.Opener) {
-	b := Start(t, open, Config{Options: on}, map[string]func(*Call){"/": func(c *Call) {
+	b := Start(t, open, Config{Options: On}, map[string]func(*Call){"/": func(c *Call) {
 		c.Head(201, "X-B", "2", "set-cookie", "a=1", "content-length", "2", "set-cookie", "b=2", "X-a", "\xff")
 		c.Write([]byte("ok"))
 		c.End()

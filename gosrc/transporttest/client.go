@@ -47,7 +47,11 @@ func (b *Bench) Dial() *Client {
 	}
 	_ = conn.SetDeadline(time.Now().Add(3 * patience))
 	b.T.Cleanup(func() { conn.Close() })
-	return &Client{t: b.T, Conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
+	return newClient(b.T, conn)
+}
+
+func newClient(t testing.TB, conn net.Conn) *Client {
+	return &Client{t: t, Conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
 }
 
 // Send writes bytes.

@@ -16,7 +16,7 @@ var refusals = []suite{
 }
 
 func malformed(t *testing.T, open core.Opener) {
-	b := Start(t, open, Config{Options: on, Limits: func(l *core.Limits) {
+	b := Start(t, open, Config{Options: On, Limits: func(l *core.Limits) {
 		l.Wire.RequestLine, l.Wire.Header, l.Wire.Fields = 100, 500, 5
 	}}, plain)
 	for _, c := range []struct {

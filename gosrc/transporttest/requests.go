@@ -37,10 +37,11 @@ var plain = map[string]func(*Call){
 	},
 }
 
-var on = core.Options{Server: "turboapi", DateHeader: true}
+// On has all options of a usual server switched on.
+var On = core.Options{Server: "turboapi", DateHeader: true}
 
 func oneAfterTheOther(t *testing.T, open core.Opener) {
-	b := Start(t, open, Config{Options: on}, plain)
+	b := Start(t, open, Config{Options: On}, plain)
 	c := b.Dial()
 	for range 3 {
 		c.Send(fmt.Sprintf(get, "/"))
