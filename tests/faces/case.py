@@ -24,7 +24,8 @@ class Case:
     """One application and what is asked of it.
 
     `fallback` names the routes that need not be compiled ("GET /path", or "*" for all); every other route of the
-    application must be. `since` is the FastAPI release that brought the feature and what it is called.
+    application must be. `wild` says that it may be asked anything, `steady` that its answers depend on nothing but
+    the request. `since` is the FastAPI release that brought the feature and what it is called.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Case:
     since: tuple[str, str] | None
     mask: tuple[bytes, ...]
     wild: bool
+    steady: bool
 
     @property
     def missing(self) -> str | None:
@@ -62,6 +64,7 @@ def case(
     since: tuple[str, str] | None = None,
     mask: Iterable[bytes] = (),
     wild: bool = True,
+    steady: bool = True,
 ) -> Callable[[Callable[[Trace], Any]], Callable[[Trace], Any]]:
     """Put an application's factory into the table, under the function's name."""
 
@@ -70,7 +73,9 @@ def case(
         if name in CASES:
             raise ValueError(f"two cases are called {name!r}")
         subject = factory.__module__.rpartition(".")[2]
-        CASES[name] = Case(name, subject, factory, tuple(steps), frozenset(fallback), since, tuple(mask), wild)
+        CASES[name] = Case(
+            name, subject, factory, tuple(steps), frozenset(fallback), since, tuple(mask), wild, steady and wild
+        )
         return factory
 
     return enter

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
+from collections.abc import Sequence
+from typing import Self
 
 from .reply import Reply, bodyless
 from .request import Request
@@ -12,6 +15,8 @@ STATUS = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) [\t\x20-\x7e\x80-\xff]*\Z")
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*(.*?)[\t ]*\Z", re.DOTALL)
 SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}\Z")
 CHUNK = 65536
+# Larger requests go out whole: a system call for each piece takes its time.
+MOST_IN_PIECES = 20_000
 
 
 class WireError(Exception):
@@ -32,6 +37,16 @@ class Client:
         self._socket: socket.socket | None = None
         self._data = b""
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Finish, or just close where something else went wrong."""
+        if kind is None:
+            self.finish()
+        else:
+            self.drop()
+
     def address(self) -> tuple[str, int]:
         """The client's own end, as the server sees it."""
         if self._socket is None:
@@ -40,25 +55,59 @@ class Client:
             self._data = b""
         return self._socket.getsockname()[:2]
 
-    def ask(self, asked: Request) -> Reply:
-        """Send a request, return the answer."""
+    def ask(self, asked: Request, *, pieces: int = 0) -> Reply:
+        """Send a request, in parts of `pieces` bytes unless that is 0; return the answer."""
         kept = self._socket is not None
         try:
-            return self._exchange(asked)
+            return self._exchange(asked, pieces)
         except WireError:
             self.drop()
             if not (self.reopens and kept):
                 raise
-        return self._exchange(asked)
+        return self._exchange(asked, pieces)
 
-    def _exchange(self, asked: Request) -> Reply:
+    def pipeline(self, asked: Sequence[Request]) -> list[Reply]:
+        """Send all requests before the first answer is read.
+
+        Return the answers in order, up to one that closes the connection.
+        """
         self.address()
+        sender = threading.Thread(target=self._send, args=(b"".join(one.raw() for one in asked), 0))
+        sender.start()
         try:
-            self._socket.sendall(asked.raw())
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # It may have answered, and closed, before it read everything.
-        except TimeoutError as error:
-            raise WireError(f"the request was not read within {self.timeout} s") from error
+            replies = []
+            for one in asked:
+                reply, closes = self._read_reply(one)
+                replies.append(reply)
+                if closes:
+                    self._hang_up()
+                    break
+        finally:
+            sender.join()
+        if closes:
+            self.drop()
+        return replies
+
+    def _hang_up(self) -> None:
+        """Let a sender not wait for somebody who reads no more."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # The other side was faster.
+
+    def _send(self, raw: bytes, pieces: int) -> None:
+        try:
+            if pieces and len(raw) < MOST_IN_PIECES:
+                for at in range(0, len(raw), pieces):
+                    self._socket.sendall(raw[at : at + pieces])
+            else:
+                self._socket.sendall(raw)
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+            pass  # It may have answered, and closed, before it read everything; the answer tells.
+
+    def _exchange(self, asked: Request, pieces: int) -> Reply:
+        self.address()
+        self._send(asked.raw(), pieces)
         reply, closes = self._read_reply(asked)
         if closes:
             self.drop()

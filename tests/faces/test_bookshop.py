@@ -142,7 +142,7 @@ def test_the_shop_answers_alike(shop: Both, steps: list[tuple[int, Request]]) ->
 
 
 def test_what_can_be_compiled_is(shop: Both) -> None:
-    case = Case("bookshop", "examples", None, (), FALLBACK, None, (), False)  # type: ignore[arg-type]
+    case = Case("bookshop", "examples", None, (), FALLBACK, None, (), False, False)  # type: ignore[arg-type]
     assert not broken_promises(case, verdicts(shop.served.app))
 
 

@@ -57,7 +57,8 @@ def dependency_functions(trace: Trace) -> FastAPI:
         (200, get("/uncached?n=2")),
         (422, get("/uncached")),
         (200, get("/diamond?n=3")),
-    ]
+    ],
+    steady=False,
 )
 def dependency_cache(trace: Trace) -> FastAPI:
     app = FastAPI()
@@ -234,7 +235,8 @@ def dependency_places(trace: Trace) -> FastAPI:
         (lambda app: setattr(app, "dependency_overrides", {})),
         (200, get("/")),
         (200, get("/nested")),
-    ]
+    ],
+    steady=False,
 )
 def dependency_overrides(trace: Trace) -> FastAPI:
     app = FastAPI()

@@ -12,7 +12,10 @@ from ..request import get
 from ..trace import Trace, where
 
 
-@case([(200, get("/")), (200, get("/state")), (200, get("/changed")), (200, get("/state")), (200, get("/late"))])
+@case(
+    [(200, get("/")), (200, get("/state")), (200, get("/changed")), (200, get("/state")), (200, get("/late"))],
+    steady=False,
+)
 def lifespan(trace: Trace) -> FastAPI:
     """State is copied for each request, shallowly; routes registered at start-up count."""
 

@@ -27,7 +27,8 @@ AWKWARD = [
     [(200, get(target, {"X-Odd": b"\xff\xe9"})) for target in AWKWARD]
     + [(200, get("/echo/x", [("A", "1"), ("a", "2"), ("B", ""), ("A", "3")]))]
     + [(200, get("/echo/x", {"Host": "other.test:81", "Cookie": "a=b; c=d"}))]
-    + [(200, post("/echo/x", {"Content-Type": "text/odd"}, body=b"body"))]
+    + [(200, post("/echo/x", {"Content-Type": "text/odd"}, body=b"body"))],
+    steady=False,
 )
 def request_scope(trace: Trace) -> FastAPI:
     """Everything a scope says, the connection's two ends included."""
