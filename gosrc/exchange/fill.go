@@ -89,22 +89,17 @@ func (t *Table) preflight(h *wire.Head) bool {
 
 // fillPlan makes the slots and says what is to be done with the body.
 func (t *Table) fillPlan(x *bridge.Exchange, h *wire.Head, p *plan, r *route, m *router.Match) Disposition {
-	canonical := p.Fill(x, r.where, m.Params[:], h.CookieCount)
-	if p.body == bodyNone {
-		if !canonical {
-			x.Flags |= bridge.ReqOdd
-		}
-		return Dispatch
-	}
+	// An announced body that is too large is FastAPI's to refuse, whether or not the route reads it.
+	canonical := p.Fill(x, r.where, m.Params[:], h.CookieCount) && h.ContentLength <= p.maxBody
 	if p.body == bodyJSON {
 		canonical = canonical && h.HasBody() && h.ContentType >= 0 && isJSON(h.Fields[h.ContentType].Value.Of(x.ReqBytes()))
 	}
-	if !canonical || h.ContentLength > p.maxBody {
+	if !canonical {
 		// The application reads the body itself.
 		x.Flags |= bridge.ReqOdd
 		return Dispatch
 	}
-	if h.HasBody() {
+	if p.body != bodyNone && h.HasBody() {
 		return Buffer
 	}
 	return Dispatch

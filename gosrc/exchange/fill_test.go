@@ -22,6 +22,7 @@ const bookTable = `{"version": 7, "cors": false, "redirect_slashes": true, "root
   {"path": "/raw", "methods": ["PUT", "OPTIONS"], "plan": 4, "partial": null},
   {"path": "/app", "methods": null, "plan": -1, "partial": null},
   {"path": "/slash/", "methods": ["GET"], "plan": 0, "partial": null},
+  {"path": "/limited", "methods": ["PUT"], "plan": 5, "partial": null},
   {"path": "/static", "mount": true, "plan": -1}],
  "plans": [
   {"id": 0, "body": "none", "max_body": null, "params": []},
@@ -34,7 +35,8 @@ const bookTable = `{"version": 7, "cors": false, "redirect_slashes": true, "root
     {"in": "path", "name": "name", "form": "str", "required": true},
     {"in": "query", "name": "tag", "form": "strs", "required": false}]},
   {"id": 3, "body": "json", "max_body": 100, "params": []},
-  {"id": 4, "body": "bytes", "max_body": null, "params": []}]}`
+  {"id": 4, "body": "bytes", "max_body": null, "params": []},
+  {"id": 5, "body": "none", "max_body": 10, "params": []}]}`
 
 func table(t testing.TB, edits ...string) *Table {
 	t.Helper()
@@ -161,6 +163,8 @@ func TestFillChoosesPlanAndDisposition(t *testing.T) {
 		{"bytes", "PUT /raw HTTP/1.1\nHost: h\nContent-Length: 2\n\n", nil, 4, Buffer, 0},
 		{"bytes without a body", "PUT /raw HTTP/1.1\nHost: h\n\n", nil, 4, Dispatch, end},
 		{"a body that nobody reads", "GET / HTTP/1.1\nHost: h\nContent-Length: 2\n\n", nil, 0, Dispatch, 0},
+		{"a small one, and a limit", "PUT /limited HTTP/1.1\nHost: h\nContent-Length: 10\n\n", nil, 5, Dispatch, 0},
+		{"above the limit of a plan that does not read it", "PUT /limited HTTP/1.1\nHost: h\nContent-Length: 11\n\n", nil, 5, Dispatch, odd},
 		{"head", "HEAD / HTTP/1.1\nHost: h\n\n", nil, app, Static, end | bridge.ReqHead},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
