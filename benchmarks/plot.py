@@ -77,7 +77,7 @@ def connections(points: Points, path: Path) -> None:
 
 
 def _finish(plot: Any, axes: Any, path: Path) -> None:
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     for one in plot.axes:
         one.grid(axis="y", which="both", alpha=0.25)
         one.set_axisbelow(True)
