@@ -1,0 +1,251 @@
+"""Whole applications: what keeps them from being compiled, what makes them be compiled again."""
+
+import gc
+import json
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import fastapi
+import fastapi.routing
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.routing import APIRoute
+
+import turboapi.plan
+from tests.plan.pair import Pair
+from turboapi.plan import compile_app
+from turboapi.plan.internals import releases
+
+Both = Callable[[Any], Pair]
+
+
+async def read(q: int = 1):
+    return q
+
+
+def app_with(**more: Any) -> FastAPI:
+    app = FastAPI(openapi_url=None, **more)
+    app.get("/")(read)
+    return app
+
+
+class Wrapped(FastAPI):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await super().__call__(scope, receive, send)
+
+
+class Rebuilt(FastAPI):
+    def build_middleware_stack(self) -> Any:
+        return super().build_middleware_stack()
+
+
+class OwnRouter(APIRouter):
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        await super().app(scope, receive, send)
+
+
+def with_middleware() -> FastAPI:
+    app = app_with()
+    app.middleware("http")(lambda request, call_next: call_next(request))
+    return app
+
+
+def with_two_cors() -> FastAPI:
+    app = app_with()
+    app.add_middleware(CORSMiddleware)
+    app.add_middleware(CORSMiddleware, allow_origins=["*"])
+    return app
+
+
+def with_wrapped_stack() -> FastAPI:
+    app = app_with()
+    inner = app.build_middleware_stack()
+
+    async def outer(scope: Any, receive: Any, send: Any) -> None:
+        await inner(scope, receive, send)
+
+    app.middleware_stack = outer
+    return app
+
+
+def with_own_router() -> FastAPI:
+    app = app_with()
+    app.router.__class__ = OwnRouter
+    return app
+
+
+def with_replaced_builder() -> FastAPI:
+    app = app_with()
+    app.build_middleware_stack = app.build_middleware_stack  # type: ignore[method-assign]
+    return app
+
+
+def subclass(cls: type[FastAPI]) -> FastAPI:
+    app = cls(openapi_url=None)
+    app.get("/")(read)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (with_middleware, "middleware BaseHTTPMiddleware"),
+        (with_two_cors, "middleware CORSMiddleware"),
+        (with_wrapped_stack, "middleware function"),
+        (with_own_router, "router class OwnRouter overrides app"),
+        (with_replaced_builder, "build_middleware_stack was replaced"),
+        (lambda: subclass(Wrapped), "Wrapped overrides __call__"),
+        (lambda: subclass(Rebuilt), "build_middleware_stack was replaced"),
+    ],
+    ids=range(7),
+)
+def test_an_application_that_does_more_than_fastapi_is_a_fallback(
+    both: Both, make: Callable[[], FastAPI], reason: str
+) -> None:
+    pair = both(make())
+    assert pair.outcome("/") == f"fallback: {reason}"
+    assert pair.made.notice == f"All routes run as fallback: {reason}."
+    assert not pair.made.plans
+    assert pair.get("/?q=5").json() == 5
+
+
+class App(FastAPI):
+    """Nothing of FastAPI's own is overridden."""
+
+    def run(self) -> None: ...
+
+
+def test_a_subclass_that_only_adds_is_compiled() -> None:
+    (report,) = compile_app(subclass(App)).report
+    assert report.outcome == "compiled"
+
+
+@pytest.mark.parametrize("name", ["serialize_response", "run_endpoint_function", "solve_dependencies"])
+def test_functions_that_another_package_has_replaced(both: Both, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = getattr(fastapi.routing, name)
+
+    async def instrumented(**arguments: Any) -> Any:
+        return await original(**arguments)
+
+    monkeypatch.setattr(fastapi.routing, name, instrumented)
+    assert compile_app(app_with()).report[0].outcome == f"fallback: fastapi.routing.{name} was replaced"
+
+
+def test_an_unknown_release_is_a_fallback_with_a_notice(monkeypatch: pytest.MonkeyPatch) -> None:
+    releases.unsupported.cache_clear()
+    monkeypatch.setattr(fastapi, "__version__", "0.999.0")
+    try:
+        made = compile_app(app_with())
+    finally:
+        releases.unsupported.cache_clear()
+    assert made.notice is not None
+    assert "FastAPI 0.999.0 is not among the releases" in made.notice
+    assert made.report[0].outcome.startswith("fallback: FastAPI 0.999.0")
+    assert json.loads(made.table)["routes"] == []
+
+
+def test_a_release_without_what_we_import_is_a_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "turboapi.plan.compile")
+    monkeypatch.delattr(turboapi.plan, "compile")
+    monkeypatch.setitem(sys.modules, "turboapi.plan.internals", None)
+    made = compile_app(app_with())
+    assert made.notice is not None
+    assert "not understood" in made.notice
+
+
+class Counting(APIRoute):
+    def get_route_handler(self) -> Any:
+        inner = super().get_route_handler()
+
+        async def outer(request: Request) -> Response:
+            response = await inner(request)
+            response.headers["x-counting"] = "1"
+            return response
+
+        return outer
+
+
+def test_routes_that_are_handled_differently_are_fallbacks(both: Both) -> None:
+    app = app_with()
+    router = APIRouter(route_class=Counting)
+    router.get("/counting")(read)
+    app.include_router(router)
+    app.get("/wrapped")(read)
+    route = next(route for route in app.router.routes if getattr(route, "path", "") == "/wrapped")
+    inner = route.app
+
+    async def outer(scope: Any, receive: Any, send: Any) -> None:
+        await inner(scope, receive, send)
+
+    route.app = outer
+    pair = both(app)
+    assert pair.outcome("/counting") == "fallback: custom route handler"
+    assert pair.outcome("/wrapped") == "fallback: its ASGI application was replaced or wrapped"
+    assert pair.get("/counting").header("x-counting") == "1"
+    pair.get("/wrapped")
+    assert pair.outcome("/") == "compiled"
+
+
+def test_changes_are_noticed(both: Both) -> None:
+    app = app_with()
+    later = APIRouter()
+    pair = both(app)
+    assert pair.get("/added").status == 404
+    app.get("/added")(read)
+    assert pair.get("/added?q=2").json() == 2
+    assert pair.how == "compiled"
+    app.include_router(later, prefix="/later")
+    pair.get("/later/x")
+    later.get("/x")(read)
+    app.get("/again")(read)
+    pair.get("/later/x")
+    assert pair.get("/again").json() == 1
+    app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") != "/added"]
+    assert pair.get("/added").status == 404
+    app.router.redirect_slashes = False
+    assert pair.get("/again/").status == 404
+
+
+def test_only_what_changed_is_compiled_again() -> None:
+    app = app_with()
+    app.middleware_stack = app.build_middleware_stack()
+    app.get("/other")(lambda a=Depends(read): a)
+    first = compile_app(app)
+    app.get("/third")(read)
+    second = compile_app(app)
+    assert [one is two for one, two in zip(first.plans, second.plans, strict=False)] == [True, True]
+    assert len(second.plans) == 3
+    route = app.router.routes[1]
+    route.dependant.dependencies.clear()
+    third = compile_app(app)
+    assert [one is two for one, two in zip(second.plans, third.plans, strict=True)] == [True, False, True]
+
+
+def test_a_compiled_application_can_be_forgotten() -> None:
+    app = app_with()
+    made: Any = compile_app(app)
+    gone = weakref.ref(app)
+    del app, made
+    gc.collect()
+    assert gone() is None
+
+
+def test_versions_grow() -> None:
+    app = app_with()
+    assert json.loads(compile_app(app).table)["version"] < json.loads(compile_app(app).table)["version"]
+
+
+@pytest.mark.skipif(not hasattr(FastAPI(), "_telemetry"), reason="came later")
+def test_telemetry_is_fastapis(both: Both) -> None:
+    class Provider:
+        pass
+
+    app = app_with()
+    pair = both(app)
+    assert pair.outcome("/") == "compiled"
+    app._telemetry["tracer_provider"] = Provider()
+    assert compile_app(app).notice == "All routes run as fallback: telemetry is on."
+    assert app._telemetry in pair.made.watch.dicts
