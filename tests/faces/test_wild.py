@@ -19,7 +19,7 @@ from .request import Request
 from .schema import weighted
 from .spoil import spoiled
 
-EXAMPLES = int(os.environ.get("FACES_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("FACES_EXAMPLES", "40"))
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
