@@ -2,9 +2,11 @@ package reactor
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"syscall"
 	"testing"
 
 	"turboapi/gosrc/bridge"
@@ -181,6 +183,29 @@ func TestBrokenOffAnswerEndsTheConnection(t *testing.T) {
 				t.Errorf("%q", c.buf)
 			}
 		})
+	}
+}
+
+// Where only the end of the connection ends the body, a broken-off one has to
+// look different.
+func TestBrokenOffAnswerOfUnknownLengthIsReset(t *testing.T) {
+	l := start(t, withHandler(func(l *lane, ev bridge.Event) {
+		x := ev.X
+		x.Status = 200
+		x.Ops = bridge.OpHead
+		payload(x, []byte("part"))
+		l.r.Flush([]*bridge.Exchange{x})
+		x.Ops = bridge.OpAbort | bridge.OpRelease
+		l.dirty = append(l.dirty, x)
+	}))
+	c := l.dial()
+	c.send("GET / HTTP/1.0\r\n\r\n")
+	var err error
+	for err == nil {
+		err = c.fill()
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("it ends with %v", err)
 	}
 }
 

@@ -183,19 +183,19 @@ func (r *Reactor) attend(c *conn) {
 		c.since = r.now
 	}
 	complete := c.bodyDone()
-	if x.Want != 0 {
-		if x.BodyLen > 0 || complete {
-			x.Want = 0
-			r.emit(x, bridge.EvBody)
-		} else if !c.is(timed) {
-			// From here on the client is waited for.
-			c.set(timed)
-			c.since = r.now
-			r.due(c)
-		}
+	if x.Want != 0 && (x.BodyLen > 0 || complete) {
+		x.Want = 0
+		r.emit(x, bridge.EvBody)
 	}
 	if x.Want == 0 && c.unsent() == 0 {
 		c.unset(timed)
+	} else if !c.is(timed) {
+		// From here on the client is waited for.
+		c.set(timed)
+		if c.unsent() == 0 {
+			c.since = r.now
+		}
+		r.due(c)
 	}
 	if c.is(high) && c.unsent() < bridge.LowWater {
 		c.unset(high)

@@ -52,6 +52,7 @@ const (
 	fresh                         // no request yet
 	outArmed                      // epoll reports that the socket takes more (Unix)
 	expired                       // the wheel found a limit passed
+	resetting                     // close so that the client sees a reset
 	headOnly                      // the request that is refused is a HEAD
 	panicked                      // a panic was caught before
 	unixSocket                    // of a Unix socket

@@ -209,9 +209,13 @@ func (r *Reactor) shut(c *conn) {
 	r.forget(c)
 	r.dropOut(c)
 	r.wheel.remove(c)
-	// A forked child may have a copy of the descriptor: without the shutdown the
-	// client would not see the end.
-	shutdown(c.fd, syscall.SHUT_RDWR)
+	if c.is(resetting) {
+		setLinger0(c.fd)
+	} else {
+		// A forked child may have a copy of the descriptor: without the shutdown
+		// the client would not see the end.
+		shutdown(c.fd, syscall.SHUT_RDWR)
+	}
 	closeFD(int(c.fd))
 	slot := uint32(c.id) - 1
 	c.id, c.phase, c.flags = 0, phaseClosed, c.flags&returned

@@ -214,7 +214,11 @@ func TestStalledReaderIsCutOff(t *testing.T) {
 	l := start(t, withHandler(s.handle), withLimits(func(l *core.Limits) { l.Write = millis(100) }))
 	c := l.dial()
 	c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	begin := time.Now()
 	l.gone(t, 1)
+	if d := time.Since(begin); d > 5*time.Second {
+		t.Errorf("cut off after %v", d) // the limit for a head has passed meanwhile
+	}
 	// A complete answer that nobody takes.
 	l2 := start(t, withHandler(func(l *lane, ev bridge.Event) {
 		if ev.Kind == bridge.EvRequest {

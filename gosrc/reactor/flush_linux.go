@@ -91,6 +91,9 @@ func (r *Reactor) flushTo(s *scratch, c *conn, x *bridge.Exchange) {
 	x.Unsent = uint64(c.unsent())
 	switch {
 	case result.Abort:
+		if x.Framing == uint8(wire.BodyUntilClose) {
+			c.set(resetting) // else the end would look like that of the body
+		}
 		r.cut(s, c)
 	case result.Done:
 		if result.Close {

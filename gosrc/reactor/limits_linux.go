@@ -146,6 +146,9 @@ func (r *Reactor) cutOff(c *conn) {
 		r.shut(c)
 	default:
 		r.host.Count.Timeouts.Add(1)
+		if c.unsent() > 0 {
+			c.set(resetting) // what it does not take would stay in the kernel for minutes
+		}
 		r.lose(c)
 	}
 }

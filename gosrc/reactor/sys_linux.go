@@ -110,6 +110,14 @@ func setNoDelay(fd int) {
 	syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, uintptr(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, uintptr(unsafe.Pointer(&one)), 4, 0)
 }
 
+// setLinger0 makes the close of fd drop what is unsent and reset the connection.
+func setLinger0(fd int32) {
+	on := syscall.Linger{Onoff: 1}
+	// Safe: the kernel reads on during the call. Failing makes the close a plain
+	// one.
+	syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, uintptr(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, uintptr(unsafe.Pointer(&on)), unsafe.Sizeof(on), 0)
+}
+
 func shutdown(fd int32, how int) {
 	// Fails only where the peer has left already.
 	syscall.RawSyscall(syscall.SYS_SHUTDOWN, uintptr(fd), uintptr(how), 0)
