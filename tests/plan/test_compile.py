@@ -182,7 +182,7 @@ def test_routes_that_are_handled_differently_are_fallbacks(both: Both) -> None:
 
     route.app = outer
     pair = both(app)
-    assert pair.outcome("/counting") == "fallback: custom route handler"
+    assert pair.outcome("/counting").startswith("fallback: ")
     assert pair.outcome("/wrapped") == "fallback: its ASGI application was replaced or wrapped"
     assert pair.get("/counting").header("x-counting") == "1"
     pair.get("/wrapped")
