@@ -65,20 +65,22 @@ func (r *Reactor) flush(s *scratch, x *bridge.Exchange) {
 		r.live.Add(-1)
 	}
 	if c := r.attached(x); c != nil {
+		// Afterwards the response part may be the lane's again: on another
+		// thread, when it was told that the client reads on.
 		r.flushTo(s, c, x)
 	} else {
-		x.Unsent = 0
+		x.Ops, x.OutLen, x.Unsent = 0, 0, 0
 	}
-	x.Ops, x.OutLen = 0, 0
 	if release {
 		bridge.Release(x)
 	}
 }
 
 // flushTo consumes x's ops, c being its connection, whose lock it gives back.
+// Format clears them.
 func (r *Reactor) flushTo(s *scratch, c *conn, x *bridge.Exchange) {
 	defer c.mu.Unlock()
-	defer r.rescueFlush(s, c)
+	defer r.rescueFlush(s, c, x)
 	if x.Ops&bridge.OpWant != 0 {
 		r.want(s, c, x)
 	}
@@ -303,14 +305,15 @@ func (r *Reactor) armOut(c *conn) {
 
 // rescueFlush is deferred around flushTo: a panic costs this exchange its
 // connection, which the loop's thread closes.
-func (r *Reactor) rescueFlush(s *scratch, c *conn) {
+func (r *Reactor) rescueFlush(s *scratch, c *conn, x *bridge.Exchange) {
 	v := recover()
 	if v == nil {
 		return
 	}
 	r.host.Panic("an answer", v)
+	x.Ops, x.OutLen = 0, 0
 	if c.x != nil {
-		if c.x.SentHead == 0 && c.unsent() == 0 {
+		if x.SentHead == 0 && c.unsent() == 0 {
 			r.writeOne(c, s, wire.AppendRefusal(nil, errInternal, nil))
 		}
 		r.cut(s, c)
