@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,7 +10,7 @@ from starlette.requests import Request
 from . import internals
 from .facts import Handler, Node, RouteFacts
 from .plans import Arg
-from .scope import Surroundings
+from .scope import ExitStack, Surroundings
 from .source import Source
 
 __all__ = ["Draft", "Step"]
@@ -91,9 +90,7 @@ class Draft:
             if included is not None:
                 own = bind(internals.included_scope(included, self.facts.route), "included")
                 lines.append(f'scope["fastapi"] = {own}.copy()')
-            lines += [
-                f"scope[{name!r}] = {bind(AsyncExitStack, 'AsyncExitStack')}()" for name in internals.exit_stacks()
-            ]
+            lines += [f"scope[{name!r}] = {bind(ExitStack, 'ExitStack')}()" for name in internals.exit_stacks()]
         made = f"{bind(Request, 'Request')}(scope, {proxy}.receive, {proxy}.send)"
         lines.append(f"request = {proxy}.request = {made}")
         if self.handler.has_body:

@@ -104,7 +104,7 @@ def _dump(output: Output, call: Any, path: str, source: Source) -> Callable[[Any
     """Return the function from a result to JSON bytes (dump_json) or to what the response class takes."""
     if output.field is None:
         return internals.encode_jsonable
-    if output.adapter is None:
+    if output.schema is None:
         return lambda value: internals.serialize(output, value)
     options = {name: value for name, value in output.options.items() if value not in (None, False)}
     options.setdefault("by_alias", False)

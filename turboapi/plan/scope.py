@@ -6,6 +6,7 @@ be read), and for exception handlers of the application.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from . import internals
 from .facts import RouteFacts
 
-__all__ = ["Surroundings", "Unwinding", "request_of", "stacks_used", "unwind_failed", "unwinding"]
+__all__ = ["ExitStack", "Surroundings", "Unwinding", "request_of", "stacks_used", "unwind_failed", "unwinding"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def request_of(proxy: Any, around: Surroundings, routes: Sequence[tuple[RouteFac
                 request._stream_consumed = True
             break
     for name in internals.exit_stacks():
-        scope[name] = AsyncExitStack()
+        scope[name] = ExitStack()
     proxy.request = request
     return request
 
@@ -77,7 +78,21 @@ def stacks_used(scope: Mapping[str, Any]) -> bool:
 
 
 def _used(stack: Any) -> bool:
-    return bool(getattr(stack, "_exit_callbacks", ()))
+    return stack is not None and bool(vars(stack).get("_exit_callbacks"))
+
+
+class ExitStack(AsyncExitStack):
+    """An AsyncExitStack that costs nothing until something is put on it."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "_exit_callbacks":
+            raise AttributeError(name)
+        made: deque[Any] = deque()
+        self._exit_callbacks = made
+        return made
 
 
 class Unwinding(Response):

@@ -9,6 +9,7 @@ import fastapi.dependencies.utils as _utils
 import fastapi.routing as _routing
 from fastapi import params
 from fastapi.exceptions import RequestValidationError
+from pydantic_core import SchemaValidator
 from starlette.datastructures import Headers, QueryParams
 
 from ..facts import Location, Param
@@ -47,9 +48,11 @@ def adapter_of(field: Any) -> Any:
 
 
 def schema_of(field: Any) -> Mapping[str, Any] | None:
-    """Return a field's core schema, None where pydantic has not built it."""
-    schema = getattr(adapter_of(field), "core_schema", None)
-    return schema if isinstance(schema, dict) else None
+    """Return a field's core schema; None where pydantic has not built it, or a plugin watches its validation."""
+    adapter = adapter_of(field)
+    if type(getattr(adapter, "validator", None)) is not SchemaValidator:
+        return None
+    return adapter.core_schema if isinstance(adapter.core_schema, dict) else None
 
 
 def is_form(param: Param) -> bool:
