@@ -68,6 +68,8 @@ type gate struct {
 	told bool // the lanes are told that the client left
 	lost bool // and nothing can be sent to it any more
 
+	undecided bool // the loop's thread may answer x from the table
+
 	parked  parking
 	kicked  bool // the socket's reads are interrupted
 	eager   bool // the goroutine has work as soon as x is answered

@@ -58,21 +58,27 @@ func (g *gate) serve() {
 	g.begin()
 	switch how {
 	case exchange.Static:
-		g.answerStatic(table, x)
+		// Only the loop's thread knows whether the table still holds: a route
+		// may have been added since.
+		mine = false
+		g.undecided = true
+		g.dispatch(message{kind: kindStatic, g: g, x: x, gen: x.Gen, table: table})
+		g.decided()
+		g.watch()
 	case exchange.Buffer:
 		if !g.collect(x) {
 			return
 		}
 		table.Ready(x)
 		mine = false
-		g.dispatch(x)
+		g.dispatch(message{kind: bridge.EvRequest, g: g, x: x, gen: x.Gen})
 		g.watch()
 	default:
 		if !g.takeFirst(x) {
 			return
 		}
 		mine = false
-		g.dispatch(x)
+		g.dispatch(message{kind: bridge.EvRequest, g: g, x: x, gen: x.Gen})
 		g.watch()
 	}
 	g.written()
@@ -97,18 +103,27 @@ func (g *gate) begin() {
 	g.inbox, g.inRing = 0, 0
 }
 
-// dispatch hands x to the lanes. Only the loop's thread and the lanes touch it
-// afterwards.
-func (g *gate) dispatch(x *bridge.Exchange) {
-	setConn(x, g.id)
-	m := message{kind: bridge.EvRequest, g: g, x: x, gen: x.Gen}
+// dispatch hands an exchange to the loop's thread and the lanes. Only they touch
+// it afterwards.
+func (g *gate) dispatch(m message) {
+	setConn(m.x, g.id)
 	g.owed = false
 	g.mu.Lock()
-	g.x, g.gen = x, x.Gen
-	g.inbox = x.BodyLen
+	g.x, g.gen = m.x, m.gen
+	g.inbox = m.x.BodyLen
 	g.mu.Unlock()
 	g.srv.open.Add(1)
 	g.srv.ring.Push(m)
+}
+
+// decided waits until the loop's thread has answered from the table, or given
+// the exchange to the lanes.
+func (g *gate) decided() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.undecided && !g.broken {
+		g.parkWaiting()
+	}
 }
 
 // watch waits until the dispatched exchange is answered and, if the goroutine
@@ -224,22 +239,6 @@ func (g *gate) fault() {
 		g.refuseNow(errInternal)
 	default:
 		g.breakOff()
-	}
-}
-
-// answerStatic answers x from the table.
-func (g *gate) answerStatic(t core.Table, x *bridge.Exchange) {
-	s := g.srv
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	keep := g.keep && !s.draining.Load()
-	b, status, closes := t.AppendStatic(nil, x, keep, s.host.Clock.Own())
-	x.Status = uint16(status)
-	g.send(b)
-	g.owed = false
-	s.respond(x, core.Now())
-	if closes {
-		g.closing = true
 	}
 }
 

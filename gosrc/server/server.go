@@ -147,7 +147,7 @@ func (s *Server) Close() {
 	s.running.Wait()
 	// What never reached a lane has no other owner.
 	s.ring.Drain(func(m message) bool {
-		if m.kind == bridge.EvRequest {
+		if m.kind == bridge.EvRequest || m.kind == kindStatic {
 			s.forget(&m)
 		}
 		return true

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"turboapi/gosrc/bridge"
+	"turboapi/gosrc/core"
 )
 
 // message is what a connection's goroutine tells the loop's thread.
@@ -15,7 +16,12 @@ type message struct {
 	data []byte // EvBody: of a pool's buffer, which recycle gets back
 	end  bool   // EvBody: the body is complete; EvGone: for good
 	told bool   // EvGone: the lanes know already
+
+	table core.Table // kindStatic: the one that has the answer
 }
+
+// kindStatic is a request that its table answers. The lanes never see this kind.
+const kindStatic = 1 << 16
 
 // maxTurnBytes is how much body a turn copies before the loop's other work gets
 // its share.
@@ -42,9 +48,12 @@ func (s *Server) Turn(ev []bridge.Event) int {
 // tell does to the record what m says and reports whether the lanes have to
 // know.
 func (s *Server) tell(m *message) bool {
-	if m.kind == bridge.EvRequest {
+	switch m.kind {
+	case bridge.EvRequest:
 		// Nobody but this message has the record: no lock.
 		return true
+	case kindStatic:
+		return s.decide(m)
 	}
 	g, x := m.g, m.x
 	g.mu.Lock()
@@ -93,3 +102,31 @@ func (s *Server) tell(m *message) bool {
 
 // orFlags sets flags that a lane may be reading.
 func orFlags(x *bridge.Exchange, f uint32) { atomic.OrUint32(&x.Flags, f) }
+
+// decide answers a request from its table, unless that was replaced meanwhile:
+// then the application decides, and decide reports true.
+func (s *Server) decide(m *message) bool {
+	g, x := m.g, m.x
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.undecided = false
+	defer g.kick()
+	if s.host.Table() != m.table {
+		x.Plan = bridge.PlanApp
+		m.kind = bridge.EvRequest
+		return true
+	}
+	if !g.lost && !g.broken {
+		b, status, closes := m.table.AppendStatic(nil, x, g.keep && !s.draining.Load(), s.host.Clock.Own())
+		g.send(b)
+		x.Status = uint16(status)
+		s.respond(x, core.Now())
+		if closes {
+			g.closing = true
+		}
+	}
+	g.detach()
+	bridge.Release(x)
+	s.open.Add(-1)
+	return false
+}

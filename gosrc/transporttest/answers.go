@@ -254,9 +254,9 @@ func detached(t *testing.T, open core.Opener) {
 	c.Expect("GET", 200, "1")
 	c.Send(fmt.Sprintf(get, "/name?2"))
 	c.Expect("GET", 200, "2")
-	if n := b.Tr.Active(); n != 2 {
-		t.Errorf("%d connections and exchanges, want one of each", n)
-	}
+	Await(t, func() bool { return b.Tr.Active() == 2 }, func() string {
+		return fmt.Sprintf("%d connections and exchanges, want one of each", b.Tr.Active())
+	})
 	c.Close()
 	Await(t, func() bool { return b.Tr.Active() == 1 }, func() string { return "the connection is not gone" })
 	b.Do(func() {
