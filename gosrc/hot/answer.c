@@ -407,6 +407,10 @@ answer_base_exception(hot_server *srv, turbo_exchange *x, PyObject *exc, bool on
     }
 }
 
+/* The response to an exception may raise as it is sent, and the response to that one, too: Starlette asks the
+   application's handlers in two layers, then its outermost one, then gives up. */
+#define MAX_FAILURES 3
+
 int
 answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop)
 {
@@ -429,7 +433,7 @@ answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop)
         goto done;
     }
     proxy = proxy_of(srv, x); // new
-    if (proxy != NULL) {
+    if (proxy != NULL && ((hot_proxy *)proxy)->failures++ < MAX_FAILURES) {
         response = PyObject_CallMethodObjArgs(srv->errors, st->s_quick, proxy, exc, NULL); // new
     }
     if (response == Py_None) {
@@ -447,7 +451,7 @@ answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop)
     }
     if (response == NULL || rc < 0) {
         PyObject *second = hot_take_exception(); // new: the error handling itself failed
-        server_log(srv, 40, second, "Exception in ASGI application\n");
+        server_log(srv, 40, second ? second : exc, "Exception in ASGI application\n");
         Py_XDECREF(second);
         answer_text(x, 500, "Internal Server Error", NULL, NULL);
         rc = 0;

@@ -129,7 +129,7 @@ message_now(hot_proxy *p)
 static bool
 may_send(hot_proxy *p)
 {
-    return p->x == NULL || p->gone || p->x->unsent <= TURBO_LOW_WATER;
+    return p->x == NULL || exchange_detached(p->x) || p->x->unsent <= TURBO_LOW_WATER;
 }
 
 /* ---- Pending: an awaitable that waits for an event ------------------------ */
@@ -479,7 +479,7 @@ proxy_send(PyObject *self, PyObject *message)
         PyErr_Format(PyExc_TypeError, "an ASGI message is a dict, not %.100s", Py_TYPE(message)->tp_name);
         return NULL;
     }
-    if (x == NULL || p->gone) {
+    if (x == NULL || exchange_detached(x)) {
         return ready_new(st, Py_NewRef(Py_None));
     }
     PyObject *type = PyDict_GetItemWithError(message, st->s_type); // borrowed

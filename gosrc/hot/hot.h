@@ -179,6 +179,15 @@ struct hot_server {
 
 uint64_t hot_now(void); /* monotonic ns */
 
+/* Nothing can be sent any more. A client that only closed its sending side is
+   gone for receive(), but still gets its answer. */
+static inline bool
+exchange_detached(turbo_exchange *x)
+{
+    return x->conn == 0 || x->flags & TURBO_REQ_GONE;
+}
+
+
 /* server.c */
 void server_mark(hot_server *srv, turbo_exchange *x);     /* loop: x->ops wait for a flush */
 void server_flush(hot_server *srv);                       /* loop: hand all marked exchanges to Go */
@@ -246,6 +255,7 @@ struct hot_proxy {
     PyObject *waiters; /* list of futures, or NULL */
     PyObject *drain; /* the same for send */
     bool started, complete, gone, body_done;
+    uint8_t failures; /* exceptions so far: the answer to one may raise the next */
     bool cors; /* a compiled route's own response: the CORS step is ours */
 };
 /* The proxy of x, made on first use. New reference or NULL. */

@@ -214,7 +214,7 @@ static void
 finish_app(hot_server *srv, turbo_exchange *x, int kind, bool ok)
 {
     hot_proxy *p = x->lane_obj;
-    bool started = p && p->started, complete = p && p->complete, gone = (p && p->gone) || (x->flags & TURBO_REQ_GONE);
+    bool started = p && p->started, complete = p && p->complete, gone = exchange_detached(x);
     if (!ok) {
         if (!started && kind == JOB_RESPONSE) {
             fail(srv, x);
