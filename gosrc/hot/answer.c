@@ -407,9 +407,9 @@ answer_base_exception(hot_server *srv, turbo_exchange *x, PyObject *exc, bool on
     }
 }
 
-/* The response to an exception may raise as it is sent, and the response to that one, too: Starlette asks the
-   application's handlers in two layers, then its outermost one, then gives up. */
-#define MAX_FAILURES 3
+/* The response to an exception may raise as it is sent, and the response to that one, too. Starlette asks the
+   application's handlers in two layers; asking on would never end, deeper in the stack each time. */
+#define MAX_FAILURES 2
 
 int
 answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop)
