@@ -5,7 +5,7 @@ import json
 import math
 import random
 import uuid
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import (
@@ -22,6 +22,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from typing_extensions import TypedDict
 
 from turboapi.plan import schema
 from turboapi.plan.body import has_long_number
