@@ -59,7 +59,14 @@ make_names(hot_state *st)
     st->simple_types = PyDict_New();
     st->kw_task_eager = Py_BuildValue("(ss)", "loop", "eager_start");
     st->kw_task_plain = Py_BuildValue("(s)", "loop");
-    return PyErr_Occurred() ? -1 : 0;
+    st->msg_hint = PyUnicode_InternFromString("http.response.early_hint");
+    if (PyErr_Occurred() || st->extensions == NULL) {
+        return -1;
+    }
+    PyObject *options = PyDict_New(); // new
+    int rc = options == NULL ? -1 : PyDict_SetItem(st->extensions, st->msg_hint, options);
+    Py_XDECREF(options);
+    return rc;
 }
 
 /* Fill the module's state. GIL held. Returns 0, or -1 with an exception set. */
