@@ -76,7 +76,7 @@ CASES = (
 )
 
 # Measured by their own modules, see run.py; the figures stand in the results beside the others.
-SPECIAL = ("rare", "mixed", "rest", "idle", "start")
+SPECIAL = ("rare", "mixed", "rest", "idle", "start", "floor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def plan(
         if (peers and m.peer not in peers) or (wanted is not None and (m.point, m.peer) not in wanted):
             continue
         name = m.case.group or m.case.name
-        group = groups.setdefault((name, m.connections), Plan(f"{name}, {m.connections} connections"))
+        group = groups.setdefault((name, m.connections), Plan(f"{name} at {m.connections}"))
         group.measurements.append(m)
     return list(groups.values())
 

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from install import NotAvailable, Python, versions
 from peers import PEERS, start
 from processes import DidNotStart, Process, get
 from resting import resting
+from rows_floor import floor
 from startup import startup
 
 RESULTS = Path(__file__).parent / "results"
@@ -41,8 +43,18 @@ SPECIAL_RUNS: dict[str, special.Measured] = {
     "rest": resting,
     "idle": idle,
     "start": startup,
+    "floor": floor,
 }
-TROUBLE = (DidNotStart, NotAvailable, measure.LoadFailed, OSError)
+# What a server can do to a measurement; it is noted, and the run goes on.
+TROUBLE = (
+    DidNotStart,
+    NotAvailable,
+    measure.LoadFailed,
+    OSError,
+    HTTPException,
+    ValueError,
+    subprocess.SubprocessError,
+)
 
 
 class Bench:
@@ -86,7 +98,7 @@ class Bench:
             self.others = max(self.others, figures["others"])
             self._note(m, figures)
             say(
-                f"  {m.point:10} {m.peer:18} {figures['cpu_us']:8.2f} us ±{figures['cpu_us_spread'] / 2:<4.0%}"
+                f"  {m.point:13} {m.peer:17} {figures['cpu_us']:8.2f} us ±{figures['cpu_us_spread'] / 2:<4.0%}"
                 f"{figures['rps']:10,.0f}/s ±{figures['rps_spread'] / 2:<4.0%} p50 {figures['p50_ms']:.3f} ms,"
                 f" p99 {figures['p99_ms']:.3f} ms, {figures['rss_mb']:.0f} MB"
             )
@@ -98,7 +110,7 @@ class Bench:
             points = SPECIAL_RUNS[name](self.python, self.given.seconds, self.given.rounds)
         except TROUBLE as trouble:
             say(f"  failed: {trouble}")
-            self.cut.append(f"{name}: {trouble}")
+            self.points[name] = {"turboapi": {"failed": str(trouble)}}
             return
         self.points.update(points)
         for point, of in points.items():
@@ -144,7 +156,7 @@ class Bench:
         try:
             status, body = get(servers[m.peer, m.case.app].port, m.case.path, m.case.payload)
             right = status == 200 and json.loads(body) == m.case.expect
-        except (OSError, ValueError) as trouble:
+        except TROUBLE as trouble:
             status, body, right = 0, str(trouble).encode(), False
         if not right:
             self._failed(m, f"answered {status} with {body[:200]!r}")
@@ -159,7 +171,7 @@ class Bench:
             return None
 
     def _failed(self, m: Measurement, reason: str) -> None:
-        say(f"  {m.point:10} {m.peer:18} failed: {reason}")
+        say(f"  {m.point:13} {m.peer:17} failed: {reason}")
         self._note(m, {"failed": reason})
 
     def _note(self, m: Measurement, figures: dict[str, Any]) -> None:
@@ -221,6 +233,16 @@ def arguments() -> argparse.Namespace:
     return given
 
 
+def special_cases(given: argparse.Namespace) -> list[str]:
+    """Return the names of the measurements beside the plain loads that were asked for."""
+    if given.peer:
+        return []
+    if given.case:
+        return [name for name in SPECIAL if name in given.case]
+    # No ratio speaks of the floor.
+    return [name for name in SPECIAL if not (given.short and name == "floor")]
+
+
 def fail(sentence: str) -> None:
     print(f"turboapi: {sentence}", file=sys.stderr)
     raise SystemExit(2)
@@ -258,11 +280,13 @@ def main() -> int:
         for group in groups:
             if not bench.late(group.title):
                 bench.take(group)
-        for name in SPECIAL:
-            if (not given.case or name in given.case) and not given.peer and not bench.late(name):
+        for name in special_cases(given):
+            if not bench.late(name):
                 bench.special(name)
     except KeyboardInterrupt:
         bench.cut.append("the rest, since the run was interrupted")
+        write(bench, label(bench))
+        return 130
     write(bench, label(bench))
     if not given.check:
         return 0

@@ -12,7 +12,7 @@ from statistics import median
 import special
 from install import Python
 from peers import APPS, start
-from processes import Process, get
+from processes import DidNotStart, Process, get
 
 __all__ = ["startup"]
 
@@ -66,7 +66,7 @@ def _wait(server: Process) -> None:
             continue
         if status == 200:
             return
-    raise RuntimeError(f"{server.name} ended:\n{server.tail()}")
+    raise DidNotStart(f"{server.name} ended:\n{server.tail()}")
 
 
 if __name__ == "__main__":
