@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -73,6 +74,17 @@ class Both:
         table = side_by_side(f"own ASGI face | {self.transport}", [("trace", own[shared:], served[shared:])])
         when = show_request(asked) if asked else "(at the end)"
         raise Different(f"different: trace, after {shared} equal notes\n{when}\n{table}")
+
+    def settle(self, asked: Request) -> Reply:
+        """Ask again and again until the engine answers from a plan, which it makes anew after a change."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            before = self.served.server.fallbacks()
+            reply = self.ask(asked)
+            if before is None or self.served.server.fallbacks() == before:
+                return reply
+            if time.monotonic() > end:
+                raise Different(f"{self.transport} still answers as a fallback\n{show_request(asked)}")
 
     def change(self, act: Callable[[Any], None]) -> None:
         """Change both applications while they run, from outside."""

@@ -12,8 +12,17 @@ from .both import Both
 from .request import Request
 from .trace import Trace
 
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A request to repeat until it runs from a plan, after something has changed."""
+
+    status: int
+    asked: Request
+
+
 # A status and a request that must get it; or something to do to both applications while they run.
-Step = tuple[int | set[int], Request] | Callable[[Any], None]
+Step = tuple[int | set[int], Request] | Settled | Callable[[Any], None]
 
 EVERYTHING = frozenset({"*"})
 CASES: dict[str, Case] = {}
@@ -83,11 +92,15 @@ def case(
 
 def run(step: Step, both: Both) -> None:
     """Take one step on both faces."""
-    if not isinstance(step, tuple):
+    if isinstance(step, Settled):
+        wanted, asked = step.status, step.asked
+        reply = both.settle(asked)
+    elif isinstance(step, tuple):
+        wanted, asked = step
+        reply = both.ask(asked)
+    else:
         both.change(step)
         return
-    wanted, asked = step
-    reply = both.ask(asked)
     allowed = wanted if isinstance(wanted, set) else {wanted}
     if reply.status not in allowed:
         raise AssertionError(

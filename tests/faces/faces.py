@@ -22,6 +22,7 @@ class Served(Protocol):
     reopens: bool
 
     def stop(self) -> None: ...
+    def fallbacks(self) -> int | None: ...
 
 
 class Verdict(NamedTuple):
@@ -46,6 +47,10 @@ class TurboServed:
 
     def stop(self) -> None:
         self._server.stop()
+
+    def fallbacks(self) -> int | None:
+        """How many requests the application itself has answered so far; None where nobody counts."""
+        return self._server.stats()["fallbacks"]
 
 
 def verdicts(app: Any) -> list[Verdict]:

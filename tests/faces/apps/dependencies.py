@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Cookie, Depends, FastAPI, Header, HTTPException, Request, Response
 from pydantic import BaseModel
 
-from ..case import case
+from ..case import Settled, case
 from ..request import get, post
 from ..trace import Trace, where
 from .show import seen
@@ -225,6 +225,8 @@ def dependency_places(trace: Trace) -> FastAPI:
         (lambda app: app.dependency_overrides.update({app.state.original: app.state.replacement})),
         (422, get("/")),
         (200, get("/?q=z")),
+        Settled(200, get("/?q=z")),
+        (422, get("/")),
         (200, get("/nested?q=z")),
         (lambda app: app.dependency_overrides.clear()),
         (200, get("/")),
@@ -234,6 +236,7 @@ def dependency_places(trace: Trace) -> FastAPI:
         (200, get("/nested")),
         (lambda app: setattr(app, "dependency_overrides", {})),
         (200, get("/")),
+        Settled(200, get("/")),
         (200, get("/nested")),
     ],
     steady=False,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 
-from ..case import case
+from ..case import Settled, case
 from ..request import get, post
 from ..trace import Trace
 
@@ -41,17 +41,22 @@ def include(app: FastAPI) -> None:
         (404, get("/added")),
         add_route,
         (200, get("/added?n=5")),
+        Settled(200, get("/added?n=5")),
         (422, get("/added?n=x")),
         (405, post("/added")),
         (404, get("/router/5")),
         include,
         (200, get("/router/5")),
+        Settled(200, get("/router/5")),
         (422, get("/router/x")),
         add_first,
         (200, get("/old")),
+        Settled(200, get("/old")),
         remove,
         (404, get("/old")),
         (200, get("/added")),
+        Settled(200, get("/added")),
+        (404, get("/old")),
     ],
     wild=False,
 )
@@ -70,10 +75,13 @@ def routes_changed_from_outside(trace: Trace) -> FastAPI:
         (404, get("/new/x")),
         (200, post("/routes/x")),
         (200, get("/new/x")),
+        Settled(200, get("/new/x")),
         (200, post("/sync/y")),
         (200, get("/new/y")),
         (404, get("/new/z")),
         (200, post("/forget")),
+        (404, get("/new/x")),
+        Settled(200, post("/forget")),
         (404, get("/new/x")),
         (200, post("/routes/x")),
         (200, get("/new/x")),
@@ -158,6 +166,7 @@ def rebuild(app: FastAPI) -> None:
         (500, get("/key")),
         rebuild,
         (418, get("/key")),
+        Settled(418, get("/key")),
         (418, get("/trouble")),
     ],
     wild=False,
@@ -195,6 +204,9 @@ def exception_handlers_registered_too_late(trace: Trace) -> FastAPI:
         (404, get("/x/")),
         lambda app: setattr(app.router, "redirect_slashes", True),
         (307, get("/x/")),
+        Settled(200, get("/x?n=3")),
+        (307, get("/x/")),
+        (422, get("/x")),
     ],
     wild=False,
 )
