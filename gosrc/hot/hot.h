@@ -187,7 +187,6 @@ exchange_detached(turbo_exchange *x)
     return x->conn == 0 || x->flags & TURBO_REQ_GONE;
 }
 
-
 /* server.c */
 void server_mark(hot_server *srv, turbo_exchange *x);     /* loop: x->ops wait for a flush */
 void server_flush(hot_server *srv);                       /* loop: hand all marked exchanges to Go */
