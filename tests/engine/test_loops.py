@@ -80,6 +80,28 @@ def test_exception_of_main_comes_out_and_the_loop_is_closed() -> None:
     assert seen[0].is_closed()
 
 
+@pytest.mark.parametrize("asked", [SystemExit(3), KeyboardInterrupt()])
+def test_exit_of_another_task_lets_main_end_first(loop_name: str, asked: BaseException) -> None:
+    notes: list[str] = []
+
+    async def leaves() -> None:
+        raise asked
+
+    async def main() -> None:
+        tasks.append(asyncio.ensure_future(leaves()))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            notes.append("ended")
+
+    tasks: list[object] = []
+    with pytest.raises(type(asked)) as caught:
+        loops.run(loops.factory(loop_name), main())
+    assert caught.value is asked
+    assert notes == ["ended"]
+
+
 def test_threads_of_the_default_executor_end(loop_name: str) -> None:
     async def main() -> None:
         await asyncio.to_thread(lambda: None)

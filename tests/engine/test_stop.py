@@ -7,7 +7,8 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -231,15 +232,27 @@ def test_lifespan_ends_after_the_last_request(serve: Serve, transport: str) -> N
     assert gate.notes == ["lifespan.startup", "request", "lifespan.shutdown"]
 
 
-@pytest.mark.parametrize("path", ["/async", "/call"])
+@pytest.mark.parametrize("path", ["/async", "/late", "/call"])
 @pytest.mark.parametrize("asked", [SystemExit, KeyboardInterrupt])
 def test_exit_of_a_handler_stops_the_server_and_is_raised(
     serve: Serve, transport: str, path: str, asked: type[BaseException], caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = FastAPI()
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.sleep(0)
+        closed.append(True)
+
+    closed: list[bool] = []
+    app = FastAPI(lifespan=lifespan)
 
     @app.get("/async")
     async def on_loop() -> None:
+        raise asked("enough")
+
+    @app.get("/late")
+    async def later() -> None:
+        await asyncio.sleep(0)
         raise asked("enough")
 
     @app.get("/call")
@@ -255,5 +268,6 @@ def test_exit_of_a_handler_stops_the_server_and_is_raised(
     eventually(lambda: not server.started)
     with pytest.raises(asked, match="enough"):
         server.stop()
+    assert closed == [True]
     assert "GET" in caplog.text
     assert path in caplog.text

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 __all__ = ["factory", "kind", "run"]
@@ -40,21 +43,46 @@ def kind(loop: asyncio.AbstractEventLoop) -> str:
 def run(make: Callable[[], asyncio.AbstractEventLoop], main: Coroutine[Any, Any, None]) -> None:
     """Run `main` on a new loop, cancel what it left behind, and close the loop.
 
-    As asyncio.run, but signals are the caller's, and a thread that hangs in the loop's default
-    executor is waited for only so long.
+    As asyncio.run, but signals are the caller's, a thread that hangs in the loop's default executor is waited
+    for only so long, and SystemExit or KeyboardInterrupt of another task cancels `main`, which may
+    take its time to end, before it comes out.
     """
     loop = make()
+    # Ours, because a loop's own cannot be waited for with a time limit on every Python.
+    executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
+    loop.set_default_executor(executor)
     try:
         asyncio.set_event_loop(loop)
-        loop.run_until_complete(main)
+        _run_to_its_end(loop, loop.create_task(main))
     finally:
         try:
             _cancel_all(loop)
             loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.run_until_complete(_end_executor(loop))
+            if loop.run_until_complete(_end_executor(executor)):
+                # Where the application has put in its own, that one is waited for as asyncio.run does.
+                loop.run_until_complete(loop.shutdown_default_executor())
         finally:
             asyncio.set_event_loop(None)
             loop.close()
+
+
+def _run_to_its_end(loop: asyncio.AbstractEventLoop, main: asyncio.Task[None]) -> None:
+    asked: BaseException | None = None
+    while not main.done():
+        try:
+            loop.run_until_complete(main)
+        except (SystemExit, KeyboardInterrupt) as error:
+            if main.done():
+                raise
+            # It left the loop from another task's step, with main in the middle of something.
+            if asked is None or isinstance(error, KeyboardInterrupt):
+                main.cancel()
+            asked = asked or error
+        except BaseException:
+            if asked is None:
+                raise
+    if asked is not None:
+        raise asked
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
@@ -69,8 +97,18 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
             loop.call_exception_handler({"message": what, "exception": task.exception(), "task": task})
 
 
-async def _end_executor(loop: asyncio.AbstractEventLoop) -> None:
-    try:
-        await asyncio.wait_for(loop.shutdown_default_executor(), _EXECUTOR_GRACE)
-    except TimeoutError:
+async def _end_executor(executor: ThreadPoolExecutor) -> bool:
+    """Wait for the executor's threads, which may still need the loop; return whether they ended in time."""
+    ended = threading.Event()
+
+    def wait() -> None:
+        executor.shutdown()
+        ended.set()
+
+    threading.Thread(target=wait, name="turboapi-executor-end", daemon=True).start()
+    deadline = time.monotonic() + _EXECUTOR_GRACE
+    while not ended.is_set() and time.monotonic() < deadline:  # noqa: ASYNC110 (set by a thread)
+        await asyncio.sleep(0.001)
+    if not ended.is_set():
         _log.warning("A thread of the loop's default executor still runs after %g s.", _EXECUTOR_GRACE)
+    return ended.is_set()
