@@ -1,8 +1,9 @@
 """Applications that change while they run."""
 
 from contextlib import asynccontextmanager
+from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 
@@ -217,5 +218,124 @@ def settings_changed(trace: Trace) -> FastAPI:
     @app.get("/x")
     async def x(request: Request, n: int):
         return [n, request.app.state.value]
+
+    return app
+
+
+def swap(app: FastAPI) -> None:
+    routes = app.router.routes
+    first, second = (
+        next(route for route in routes if getattr(route, "name", "") == name) for name in ("first", "second")
+    )
+    one, two = routes.index(first), routes.index(second)
+    routes[one], routes[two] = second, first
+
+
+def extend(app: FastAPI) -> None:
+    @app.state.router.get("/later")
+    def later(n: int = 2):
+        return ["later", n]
+
+
+@case(
+    [
+        (200, get("/x/1")),
+        swap,
+        (200, get("/x/1")),
+        Settled(200, get("/x/1")),
+        (200, get("/x/y")),
+        ({200, 404}, get("/router/later")),
+        extend,
+        ({200, 404}, get("/router/later")),
+        ({200, 404}, get("/router/later")),
+        (200, get("/router/now")),
+        lambda app: app.mount("/mounted", PlainTextResponse("mounted")),
+        (200, get("/mounted/x")),
+        (200, get("/x/1")),
+        Settled(200, get("/x/1")),
+        (307, get("/mounted")),
+        lambda app: app.router.routes.clear(),
+        (404, get("/x/1")),
+        (404, get("/openapi.json")),
+    ],
+    wild=False,
+)
+def order_and_routers_changed(trace: Trace) -> FastAPI:
+    app = FastAPI()
+    router = APIRouter(prefix="/router")
+
+    @app.get("/x/{name}")
+    async def first(name: str):
+        return ["first", name]
+
+    @app.get("/x/{name}")
+    async def second(name: str):
+        return ["second", name]
+
+    @router.get("/now")
+    async def now():
+        return "now"
+
+    app.include_router(router)
+    app.state.router = router
+    return app
+
+
+@case(
+    [
+        (404, get("/nowhere")),
+        lambda app: setattr(app.router, "default", PlainTextResponse("replaced", 410)),
+        (410, get("/nowhere")),
+        (200, get("/x")),
+        lambda app: setattr(app, "root_path", "/prefix"),
+        (200, get("/prefix/x")),
+        (200, get("/where")),
+        lambda app: setattr(app, "debug", True),
+        (200, get("/x")),
+    ],
+    wild=False,
+)
+def inner_parts_changed(trace: Trace) -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/x")
+    async def x():
+        return "x"
+
+    @app.get("/where")
+    async def where(request: Request):
+        return [request.scope["root_path"], str(request.url_for("x"))]
+
+    return app
+
+
+@case(
+    [
+        (200, get("/")),
+        (200, post("/override")),
+        (200, get("/")),
+        (200, post("/restore")),
+        (200, get("/")),
+        Settled(200, get("/")),
+    ],
+    wild=False,
+)
+def overrides_changed_by_handlers(trace: Trace) -> FastAPI:
+    app = FastAPI()
+
+    def original():
+        return "original"
+
+    @app.get("/")
+    async def read(value: Annotated[str, Depends(original)]):
+        return value
+
+    @app.post("/override")
+    async def override():
+        app.dependency_overrides[original] = lambda: "override"
+
+    @app.post("/restore")
+    def restore():
+        del app.dependency_overrides[original]
 
     return app

@@ -34,26 +34,18 @@ from .show import seen
 UserId = NewType("UserId", int)
 
 
+GOOD = ["bytes?v=a%20b", "bytes?v=%C3%A9", "email?v=a@b.test.org", "url?v=https://a.test/b", "ip?v=1.2.3.4", "ip?v=::1"]
+GOOD += ["positive?v=1", "secret?v=x", "new?v=5", "decimal?v=1.25", "time?v=12:00", "moment?v=2024-01-01T00:00:00Z"]
+GOOD += ["upper?v=%20abc%20", "none", "any?v=1", "moment?v=1700000000"]
+BAD = ["email?v=a", "url?v=nothing", "ip?v=1.2.3", "json?v={", "positive?v=0", "decimal?v=1.255", "decimal?v=Infinity"]
+BAD += ["new?v=x", "strict?v=true", "upper?v=a"]
+EITHER = ["bytes?v=%ff", "json?v=%5B1,2%5D"]
+
+
 @case(
-    [
-        (200, get(f"/{target}"))
-        for target in ("bytes?v=a%20b", "bytes?v=%C3%A9", "email?v=a@b.test.org", "url?v=https://a.test/b")
-    ]
-    + [(422, get(f"/{target}")) for target in ("email?v=a", "url?v=nothing", "ip?v=1.2.3", "json?v={", "positive?v=0")]
-    + [
-        (200, get(f"/{target}"))
-        for target in ("ip?v=1.2.3.4", "ip?v=::1", "json?v=%5B1,2%5D", "positive?v=1", "secret?v=x")
-    ]
-    + [
-        (200, get(f"/{target}"))
-        for target in ("new?v=5", "decimal?v=1.25", "time?v=12:00", "moment?v=2024-01-01T00:00:00Z")
-    ]
-    + [
-        (422, get(f"/{target}"))
-        for target in ("decimal?v=1.255", "decimal?v=Infinity", "new?v=x", "strict?v=true", "upper?v=a")
-    ]
-    + [(200, get(f"/{target}")) for target in ("upper?v=%20abc%20", "none", "any?v=1", "moment?v=1700000000")]
-    + [({200, 422}, get("/bytes?v=%ff"))]
+    [(200, get(f"/{target}")) for target in GOOD]
+    + [(422, get(f"/{target}")) for target in BAD]
+    + [({200, 422}, get(f"/{target}")) for target in EITHER]
 )
 def rich_types(trace: Trace) -> FastAPI:
     app = FastAPI()
