@@ -146,6 +146,7 @@ class Simulated(Oracle):
             await super()._run(cycle, proxy.original)
             return
         self.how = "compiled"
+        self._context = contextvars.copy_context()
         try:
             try:
                 await self._stages(plan, values, proxy)
@@ -153,9 +154,9 @@ class Simulated(Oracle):
                 self.how = "declined"
                 await super()._run(cycle, proxy.original)
             except Exception as exc:
-                answer = self.made.errors.quick(proxy, exc)
+                answer = self._context.run(self.made.errors.quick, proxy, exc)
                 if answer is None:
-                    answer = await asyncio.create_task(self.made.errors.handle(proxy, exc))
+                    answer = await self._task(self.made.errors.handle(proxy, exc))
                 if answer is not None:
                     await self._respond(plan, answer, proxy)
         except (Exception, asyncio.CancelledError):
@@ -185,7 +186,8 @@ class Simulated(Oracle):
                 assert not stage.coroutine
                 result = await self._on_thread(self._call, plan, stage.call, arguments, last)
             elif stage.coroutine:
-                result = await asyncio.create_task(stage.call(*arguments[0], **arguments[1]))
+                self._context = contextvars.copy_context()
+                result = await self._task(stage.call(*arguments[0], **arguments[1]))
                 result = encoded(plan, result) if last else result
             else:
                 result = self._call(plan, stage.call, arguments, last)
@@ -196,7 +198,7 @@ class Simulated(Oracle):
         return encoded(plan, result) if last else result
 
     async def _on_thread(self, call: Any, *args: Any) -> Any:
-        context = contextvars.copy_context()
+        context = self._context.copy()
         return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: context.run(call, *args))
 
     async def _respond(self, plan: HotPlan, answer: Any, proxy: Proxy) -> None:
@@ -215,7 +217,11 @@ class Simulated(Oracle):
                 message = {**message, "headers": self._cors(proxy, list(message.get("headers", ())))}
             await proxy.send(message)
 
-        await asyncio.create_task(self._app(answer, proxy, send))
+        await self._task(self._app(answer, proxy, send))
+
+    def _task(self, coroutine: Any) -> asyncio.Task[Any]:
+        """A task in the exchange's own context: that of its last task, so that all see what it has set."""
+        return asyncio.create_task(coroutine, context=self._context)
 
     async def _app(self, answer: Any, proxy: Proxy, send: Any) -> None:
         await answer(proxy.original, proxy.receive, send)

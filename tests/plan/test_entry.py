@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import fastapi
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, Request, Response, Security
+from fastapi.responses import StreamingResponse
 from fastapi.security import APIKeyHeader, HTTPBearer, SecurityScopes
 from pydantic import BaseModel
 
@@ -369,3 +370,43 @@ def test_the_generated_text_is_shown_in_tracebacks() -> None:
     code = plan.stages[0].call.__code__
     assert "POST /items" in code.co_filename
     assert linecache.getline(code.co_filename, 1).startswith("def entry(")
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+def test_what_an_async_dependency_sets_is_seen_by_all_that_follows(both: Both, trace: Trace, kind: str) -> None:
+    app = FastAPI()
+
+    async def dependency(to: str = "request") -> None:
+        seen.set(to)
+
+    def background() -> None:
+        trace("background", seen.get())
+
+    async def chunks():
+        trace("chunk", seen.get())
+        yield b"x"
+
+    def answer(tasks: BackgroundTasks, fail: bool) -> Any:
+        trace("endpoint", seen.get())
+        seen.set("endpoint")
+        if fail:
+            raise LookupError
+        tasks.add_task(background)
+        return StreamingResponse(chunks())
+
+    @app.exception_handler(LookupError)
+    async def handler(request: Request, exc: LookupError):
+        trace("handler", seen.get())
+        return Response("handled")
+
+    async def on_loop(tasks: BackgroundTasks, fail: bool = False):
+        return answer(tasks, fail)
+
+    def on_thread(tasks: BackgroundTasks, fail: bool = False):
+        return answer(tasks, fail)
+
+    app.get("/", dependencies=[Depends(dependency)])(on_loop if kind == "async" else on_thread)
+    pair = both(app)
+    assert pair.get("/?to=here").body == b"x"
+    assert pair.how == "compiled"
+    assert pair.get("/?to=there&fail=true").text == "handled"
