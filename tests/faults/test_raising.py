@@ -176,7 +176,7 @@ def test_exception_handler_that_fails_is_an_error_and_no_endless_loop(serve: Ser
 
     @app.exception_handler(ZeroDivisionError)
     def on_division(request: Any, error: ZeroDivisionError) -> JSONResponse:
-        asked.append("sync")
+        asked.append("def")
         return BrokenLater({})
 
     @app.exception_handler(ValueError)
@@ -207,7 +207,8 @@ def test_exception_handler_that_fails_is_an_error_and_no_endless_loop(serve: Ser
     for path in ("/key", "/key-call", "/zero", "/value", "/broken"):
         with Client(server.port) as client:
             assert (path, client.get(path).reply().status) == (path, 500)
-    assert len(asked) <= 8
+    # Once for the route and once for the middleware around it, as Starlette does.
+    assert (asked.count("async"), asked.count("def")) == (4, 2)
 
 
 def test_background_work_that_raises_costs_nothing_but_a_line(serve: Serve, transport: str) -> None:
@@ -230,7 +231,7 @@ def test_background_work_that_raises_costs_nothing_but_a_line(serve: Serve, tran
     server = serve(app, transport=transport)
     for name in ("def", "async", "own"):
         assert get(server, f"/{name}").data == f'"{name}"'.encode()
-    eventually(lambda: ran == ["def", "async", "own"], lambda: str(ran))
+    eventually(lambda: sorted(ran) == ["async", "def", "own"], lambda: str(ran))
     assert get(server, "/def").status == 200
 
 
