@@ -410,3 +410,14 @@ def test_what_an_async_dependency_sets_is_seen_by_all_that_follows(both: Both, t
     assert pair.get("/?to=here").body == b"x"
     assert pair.how == "compiled"
     assert pair.get("/?to=there&fail=true").text == "handled"
+
+
+def test_more_parameters_than_the_engine_takes(both: Both) -> None:
+    text = f"async def read({', '.join(f'p{number}: int = {number}' for number in range(257))}):\n    return p256\n"
+    scope: dict[str, Any] = {}
+    exec(text, scope)
+    app = FastAPI()
+    app.get("/")(scope["read"])
+    pair = both(app)
+    assert pair.outcome("/") == "fallback: more than 256 parameters"
+    assert pair.get("/?p256=1").json() == 1

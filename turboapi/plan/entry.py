@@ -29,6 +29,8 @@ from .stages import stages
 
 __all__ = ["Entry", "build"]
 
+# The engine's own limit (PLAN_MAX_ARGS in gosrc/hot/hot.h).
+_MOST_ARGS = 256
 _RECEIVED = {"path": "path_params", "query": "query_params", "header": "headers", "cookie": "cookies"}
 
 
@@ -63,6 +65,8 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
         body.prologue()
     made = encoding(handler.output, handler.tree.call, facts.title, draft.source)
     lanes, args = stages(draft, Step(handler.tree, values, "result"), made.answer)
+    if len(args) > _MOST_ARGS:
+        return Fallback(f"more than {_MOST_ARGS} parameters")
     plan = HotPlan(
         stages=lanes,
         args=args,
