@@ -24,6 +24,7 @@ typedef struct {
     PyObject *response_call; /* Response.__call__ */
     PyObject *simple_types;  /* dict: type -> bool, is Response.__call__ its __call__ */
     PyObject *json_type;     /* b"application/json" */
+    PyObject *await_any;     /* async def: awaits its argument */
     PyObject *kw_task_eager; /* ("loop", "eager_start") */
     PyObject *kw_task_plain; /* ("loop",) */
     /* ASGI */

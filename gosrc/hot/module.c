@@ -69,12 +69,28 @@ make_names(hot_state *st)
     return rc;
 }
 
+/* The only Python that is written in C: what makes a coroutine of an awaitable. */
+static int
+make_await_any(hot_state *st)
+{
+    PyObject *names = PyDict_New(), *r = NULL; // new
+    if (names != NULL && PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) == 0) {
+        r = PyRun_String("async def await_any(awaitable):\n    return await awaitable\n", Py_file_input, names, names);
+    }
+    if (r != NULL) {
+        st->await_any = Py_XNewRef(PyDict_GetItemString(names, "await_any"));
+    }
+    Py_XDECREF(r);
+    Py_XDECREF(names);
+    return st->await_any == NULL ? -1 : 0;
+}
+
 /* Fill the module's state. GIL held. Returns 0, or -1 with an exception set. */
 static int
 hot_exec(PyObject *module)
 {
     hot_state *st = PyModule_GetState(module);
-    if (make_names(st) < 0 || add_type(module, &server_spec, &st->server_type) < 0 ||
+    if (make_names(st) < 0 || make_await_any(st) < 0 || add_type(module, &server_spec, &st->server_type) < 0 ||
         add_type(module, &exchange_spec, &st->exchange_type) < 0 || add_type(module, &plan_spec, &st->plan_type) < 0 ||
         add_type(module, &ready_spec, &st->ready_type) < 0 || add_type(module, &pending_spec, &st->pending_type) < 0 ||
         add_type(module, &job_spec, &st->job_type) < 0 || import_name("pydantic_core", "to_json", &st->to_json) < 0 ||
@@ -104,6 +120,7 @@ hot_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->to_json);
     Py_VISIT(st->response_type);
     Py_VISIT(st->simple_types);
+    Py_VISIT(st->await_any);
     Py_VISIT(st->fallback);
     return 0;
 }

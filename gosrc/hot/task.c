@@ -111,6 +111,16 @@ task_start(hot_server *srv, turbo_exchange *x, int kind, PyObject *coro)
         finish(srv, x, kind, NULL);
         return 0;
     }
+    if (!PyCoro_CheckExact(coro)) {
+        /* A Task takes coroutines only, while ASGI has any awaitable. */
+        PyObject *awaitable = coro;
+        coro = PyObject_CallOneArg(st->await_any, awaitable); // new
+        Py_DECREF(awaitable);
+        if (coro == NULL) {
+            finish(srv, x, kind, NULL);
+            return 0;
+        }
+    }
     PyObject *args[4] = {NULL, coro, srv->loop, Py_True};
     PyObject *task = PyObject_Vectorcall(srv->task_type, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
                                          srv->eager ? st->kw_task_eager : st->kw_task_plain); // new
