@@ -37,12 +37,7 @@ def test_compiled_routes_run_from_plans(serve: Serve, transport: str) -> None:
     assert asks_compiled(server, "/")
 
 
-def test_route_added_while_running_is_there_at_once_and_compiled_soon(
-    serve: Serve, transport: str, request: pytest.FixtureRequest
-) -> None:
-    if transport == "fasthttp":
-        reason = "its goroutines answer 404 from the old table, without a turn in which the change would be seen"
-        request.node.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+def test_route_added_while_running_is_there_at_once_and_compiled_soon(serve: Serve, transport: str) -> None:
     app = FastAPI()
     server = serve(app, transport=transport)
     assert get(server, "/new").status == 404
