@@ -187,16 +187,24 @@ func (s *Server) sweep() {
 			return
 		case <-tick.C:
 		}
-		now := core.Now()
-		s.conns.each(func(g *gate) {
-			g.mu.Lock()
-			defer g.mu.Unlock()
-			if g.until != 0 && now >= g.until {
-				g.until, g.expired = 0, true
-				g.kick()
-			}
-		})
+		s.sweepOnce(core.Now())
 	}
+}
+
+func (s *Server) sweepOnce(now uint64) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.host.Panic("looking for slow clients", r)
+		}
+	}()
+	s.conns.each(func(g *gate) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.until != 0 && now >= g.until {
+			g.until, g.expired = 0, true
+			g.kick()
+		}
+	})
 }
 
 // introduce tells x who asks and who answers.

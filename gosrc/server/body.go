@@ -101,6 +101,10 @@ func (g *gate) takeFirst(x *bridge.Exchange) bool {
 		x.AppendBody(data)
 		g.in.use(n)
 	}
+	if g.body.Received() > 0 {
+		g.wait100 = false // it did not wait for it
+		x.Flags &^= bridge.ReqContinue
+	}
 	if g.body.Done() {
 		x.Flags |= bridge.ReqBodyEnd
 	}

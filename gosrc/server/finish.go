@@ -2,6 +2,7 @@ package server
 
 import (
 	"io"
+	"net"
 	"sync"
 	"syscall"
 	"time"
@@ -20,7 +21,7 @@ func (g *gate) finish() {
 	for g.writing && !g.broken {
 		g.parkWaiting()
 	}
-	linger := !g.broken && (g.linger || g.unread())
+	linger := !g.broken && !g.reset && (g.linger || g.unread())
 	g.mu.Unlock()
 	if linger {
 		g.lingerOn()
@@ -64,9 +65,13 @@ func (g *gate) lingerOn() {
 func (g *gate) shut() {
 	if !g.closed {
 		g.closed = true
-		// A forked child may have a copy of the descriptor: without the shutdown
-		// the client would not see the end.
-		_ = syscall.Shutdown(g.sock.fd, syscall.SHUT_RDWR)
+		if c, ok := g.sock.conn.(*net.TCPConn); ok && g.reset {
+			_ = c.SetLinger(0)
+		} else {
+			// A forked child may have a copy of the descriptor: without the
+			// shutdown the client would not see the end.
+			_ = syscall.Shutdown(g.sock.fd, syscall.SHUT_RDWR)
+		}
 		_ = g.sock.conn.Close()
 	}
 }

@@ -38,18 +38,25 @@ func (s *Server) Flush(xs []*bridge.Exchange) {
 // to is returned.
 func (s *Server) flush(b []byte, x *bridge.Exchange, now uint64) []byte {
 	release := x.Ops&bridge.OpRelease != 0
+	if release {
+		// Before anything is written: who sees the answer may ask what is active.
+		s.open.Add(-1)
+	}
 	if g := s.lockFor(x); g != nil {
+		// Afterwards the response part may be the lane's again: on another
+		// thread, when it is told that the client reads on.
 		b = g.flush(b, x, now)
 	} else {
-		x.Unsent = 0
+		drop(x)
 	}
-	x.Ops, x.OutLen = 0, 0
 	if release {
 		bridge.Release(x)
-		s.open.Add(-1)
 	}
 	return b
 }
+
+// drop forgets what a lane wrote for a client that is gone.
+func drop(x *bridge.Exchange) { x.Ops, x.OutLen, x.Unsent = 0, 0, 0 }
 
 // lockFor returns the gate that x is dispatched on, locked, or nil.
 func (s *Server) lockFor(x *bridge.Exchange) *gate {
@@ -68,19 +75,11 @@ func (s *Server) lockFor(x *bridge.Exchange) *gate {
 // flush consumes x's ops, x being the gate's exchange. It unlocks the gate.
 func (g *gate) flush(b []byte, x *bridge.Exchange, now uint64) []byte {
 	defer g.mu.Unlock()
-	defer func() {
-		if r := recover(); r != nil {
-			g.srv.host.Panic("an answer", r)
-			if g.x == x {
-				g.detach()
-			}
-			g.breakOff()
-		}
-	}()
+	defer g.rescue(x)
 	ops := x.Ops
 	if g.lost || g.broken {
 		// The goroutine knows and says so to the lanes, unless they are done.
-		x.Unsent = 0
+		drop(x)
 		if ops&(bridge.OpEnd|bridge.OpAbort|bridge.OpRelease) != 0 {
 			g.detach()
 			g.kick()
@@ -90,8 +89,7 @@ func (g *gate) flush(b []byte, x *bridge.Exchange, now uint64) []byte {
 	if ops&bridge.OpWant != 0 {
 		g.wantBody(x)
 	}
-	keep := g.keep && !g.closing && !g.srv.draining.Load()
-	b, r, err := exchange.Format(b, x, keep, g.srv.host.Clock.Own())
+	b, r, err := exchange.Format(b, x, g.mayGoOn(), g.srv.host.Clock.Own())
 	if err != nil {
 		g.srv.host.Log.Error("%s %s: %v", x.Span(x.MethodName), x.Span(x.Target), err)
 	}
@@ -105,14 +103,47 @@ func (g *gate) flush(b []byte, x *bridge.Exchange, now uint64) []byte {
 		g.answered(x, now, r.Close)
 	case r.Done, ops&bridge.OpRelease != 0:
 		// Given up, or nobody is left who could end it. What was written is
-		// sent; that the rest is missing shows by the close.
+		// sent; that the rest is missing shows by the close, and where the close
+		// is how the body ends, by a reset.
 		g.closing = true
+		g.reset = g.reset || x.Framing == uint8(wire.BodyUntilClose)
 		g.detach()
 		g.kick()
 	case x.Unsent > bridge.HighWater:
 		g.stuffed = true
 	}
 	return b
+}
+
+// mayGoOn reports whether the connection can serve another request after this
+// one. A body that is neither complete nor small would stand in the way. mu is
+// held.
+func (g *gate) mayGoOn() bool {
+	if !g.keep || g.closing || g.srv.draining.Load() {
+		return false
+	}
+	return !g.more || !g.wait100 && g.left <= maxSkip
+}
+
+// rescue is deferred around the flush of x: a panic costs its connection. mu is
+// held.
+func (g *gate) rescue(x *bridge.Exchange) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	g.srv.host.Panic("an answer", r)
+	begun := x.SentHead != 0 || g.unsent() > 0
+	drop(x)
+	if g.x == x {
+		g.detach()
+	}
+	if begun {
+		g.breakOff()
+		return
+	}
+	g.refuseAs(errInternal, x.Flags&bridge.ReqHead != 0)
+	g.kick()
 }
 
 // sendReply sends b and what belongs behind it. mu is held.
@@ -158,16 +189,22 @@ func (g *gate) wantBody(x *bridge.Exchange) {
 	if g.wait100 && x.SentHead == 0 {
 		g.send(continue100)
 	}
-	if g.wait100 {
-		andFlags(x, ^uint32(bridge.ReqContinue))
-	}
-	g.wait100, g.wanted = false, true
+	g.sayContinued(x)
+	g.wanted = true
 	g.inbox = x.BodyLen
 	switch {
 	case g.parked == parkedWaiting:
 		g.kick()
 	case g.more:
 		g.allow(g.srv.host.Limits.Write)
+	}
+}
+
+// sayContinued notes that 100 Continue is not due any more. mu is held.
+func (g *gate) sayContinued(x *bridge.Exchange) {
+	if g.wait100 {
+		g.wait100 = false
+		andFlags(x, ^uint32(bridge.ReqContinue))
 	}
 }
 

@@ -76,6 +76,7 @@ type gate struct {
 	idle    bool // no byte of a request was read
 	closing bool // no further request; close once everything is written
 	linger  bool // the client may still be sending: read on before the close
+	reset   bool // close so that the client sees a reset
 	broken  bool // nothing can be sent any more: close at once
 	closed  bool // the descriptor is gone
 	done    bool // the goroutine is gone
@@ -89,6 +90,7 @@ type gate struct {
 
 	// Of a request body that streams.
 	more   bool   // it is not complete
+	left   int64  // what is to come of it as far as that is known, else -1
 	wanted bool   // the lane waits for it
 	inbox  uint64 // what the record held when last seen
 	inRing uint64 // on its way to it

@@ -101,7 +101,11 @@ func (g *gate) begin() {
 	g.keep = g.head.KeepAlive
 	g.wait100 = g.head.Expect100 && !g.body.Done()
 	g.inbox, g.inRing = 0, 0
+	g.notice()
 }
+
+// notice notes what Flush has to know of the request's body. mu is held.
+func (g *gate) notice() { g.more, g.left = !g.body.Done(), g.body.Remaining() }
 
 // dispatch hands an exchange to the loop's thread and the lanes. Only they touch
 // it afterwards.
@@ -111,6 +115,7 @@ func (g *gate) dispatch(m message) {
 	g.mu.Lock()
 	g.x, g.gen = m.x, m.gen
 	g.inbox = m.x.BodyLen
+	g.notice()
 	g.mu.Unlock()
 	g.srv.open.Add(1)
 	g.srv.ring.Push(m)
@@ -140,6 +145,7 @@ func (g *gate) watch() {
 		}
 		if g.expired {
 			g.srv.host.Count.Timeouts.Add(1)
+			g.reset = g.unsent() > 0
 			g.leave(true)
 			g.breakOff()
 			return
@@ -151,7 +157,7 @@ func (g *gate) watch() {
 			g.spoilt(refusal)
 			return
 		}
-		g.more = !g.body.Done()
+		g.notice()
 		// Set before it waits: who answers x then wakes it.
 		g.eager = finished != 0 || g.more || g.in.len() > 0
 		n, err := 0, error(nil)
@@ -172,6 +178,9 @@ func (g *gate) watch() {
 			g.idle = false
 			if g.x != nil {
 				g.allow(0)
+				if g.more {
+					g.sayContinued(g.x) // it did not wait for it
+				}
 			}
 		}
 		switch {

@@ -53,6 +53,7 @@ func (g *gate) drain() {
 		if err := g.push(g.out[g.outAt:]); err != nil {
 			if isTimeout(err) && !g.broken {
 				g.srv.host.Count.Timeouts.Add(1)
+				g.reset = true // what is unsent would stay in the kernel for minutes
 			}
 			g.breakOff()
 			return

@@ -97,15 +97,21 @@ func (g *gate) refuse(r *wire.Refusal) {
 
 // refuseNow is refuse for who holds mu.
 func (g *gate) refuseNow(r *wire.Refusal) {
+	g.owed = false
+	g.refuseAs(r, g.headed && g.head.MethodID == wire.MethodHEAD)
+}
+
+// refuseAs answers with r, head only for a HEAD request, and ends the
+// connection. mu is held.
+func (g *gate) refuseAs(r *wire.Refusal, head bool) {
 	g.srv.host.Count.Refuse(r.Status)
-	var b []byte
-	if g.headed && g.head.MethodID == wire.MethodHEAD {
-		b = wire.AppendRefusalHead(nil, r, g.srv.host.Clock.Own())
+	own := g.srv.host.Clock.Own()
+	if head {
+		g.send(wire.AppendRefusalHead(nil, r, own))
 	} else {
-		b = wire.AppendRefusal(nil, r, g.srv.host.Clock.Own())
+		g.send(wire.AppendRefusal(nil, r, own))
 	}
-	g.send(b)
-	g.owed, g.closing, g.linger = false, true, true
+	g.closing, g.linger = true, true
 }
 
 // abandon makes the connection end at once, whatever is under way.

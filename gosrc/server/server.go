@@ -122,6 +122,8 @@ func (s *Server) Drain() {
 		for _, ln := range s.listeners {
 			_ = ln.SetDeadline(past)
 		}
+		// Short: they take what waits and never wait themselves.
+		s.accepting.Wait()
 	})
 	s.conns.each(func(g *gate) {
 		g.mu.Lock()
@@ -136,10 +138,12 @@ func (s *Server) Drain() {
 func (s *Server) Close() {
 	close(s.end)
 	s.Drain()
-	s.accepting.Wait()
 	s.conns.each(func(g *gate) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
+		if g.x != nil {
+			orFlags(g.x, bridge.ReqGone)
+		}
 		g.lost = true
 		g.breakOff()
 		g.shut()

@@ -36,13 +36,24 @@ func (s *Server) Turn(ev []bridge.Event) int {
 			return false
 		}
 		bytes += len(m.data)
-		if s.tell(&m) {
+		if s.tellSafely(&m) {
 			ev[n] = bridge.Event{X: m.x, Gen: m.gen, Kind: m.kind}
 			n++
 		}
 		return true
 	})
 	return n
+}
+
+// tellSafely is tell; a panic costs the message's connection.
+func (s *Server) tellSafely(m *message) (told bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.host.Panic("a message to the loop", r)
+			m.g.abandon()
+		}
+	}()
+	return s.tell(m)
 }
 
 // tell does to the record what m says and reports whether the lanes have to
@@ -116,8 +127,9 @@ func (s *Server) decide(m *message) bool {
 		m.kind = bridge.EvRequest
 		return true
 	}
+	s.open.Add(-1) // before the answer can be seen
 	if !g.lost && !g.broken {
-		b, status, closes := m.table.AppendStatic(nil, x, g.keep && !s.draining.Load(), s.host.Clock.Own())
+		b, status, closes := m.table.AppendStatic(nil, x, g.mayGoOn(), s.host.Clock.Own())
 		g.send(b)
 		x.Status = uint16(status)
 		s.respond(x, core.Now())
@@ -127,6 +139,5 @@ func (s *Server) decide(m *message) bool {
 	}
 	g.detach()
 	bridge.Release(x)
-	s.open.Add(-1)
 	return false
 }

@@ -205,6 +205,13 @@ func brokenOff(t *testing.T, open core.Opener) {
 			t.Errorf("%s: got %q and %v", path, r.Raw, err)
 		}
 	}
+	// Where the end of the connection is the end of the body, it must not look
+	// like that.
+	c := b.Dial()
+	c.Send("GET /abort HTTP/1.0\r\n\r\n")
+	if r, err := c.read("GET"); err == nil || isTimeout(err) {
+		t.Errorf("HTTP/1.0: got %q and %v", r.Raw, err)
+	}
 	b.AwaitIdle()
 	if n := b.Gone.Load(); n != 0 {
 		t.Errorf("%d clients were said to be gone", n)

@@ -132,14 +132,22 @@ func continueWhenWanted(t *testing.T, open core.Opener) {
 		c.Send("hello")
 		c.Expect("POST", 200, "hello")
 	}
+	// Who does not wait for it is not told.
+	c.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhe")
+	Await(t, func() bool { return b.Requests.Load() == 3 }, func() string { return "no request" })
+	b.Post(func() { call.ReadAll(func(body []byte) { call.Reply(200, string(body)) }) })
+	c.Send("llo")
+	c.Expect("POST", 200, "hello")
 }
 
 func continueNotWanted(t *testing.T, open core.Opener) {
 	b := Start(t, open, Config{}, plain)
 	c := b.Dial()
 	c.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
-	c.Expect("POST", 200, `{"a":1}`)
 	// Whether the body comes now is not known, so nothing else may.
+	if r := c.Expect("POST", 200, `{"a":1}`); r.Get("connection") != "close" {
+		t.Errorf("got %q", r.Raw)
+	}
 	c.ExpectEnd()
 }
 
@@ -223,7 +231,9 @@ func notSkipped(t *testing.T, open core.Opener) {
 	b := Start(t, open, Config{}, plain)
 	c := b.Dial()
 	c.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\nsome")
-	c.Expect("POST", 200, `{"a":1}`)
+	if r := c.Expect("POST", 200, `{"a":1}`); r.Get("connection") != "close" {
+		t.Errorf("got %q", r.Raw)
+	}
 	c.ExpectEnd()
 	c = b.Dial()
 	c.Send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -2,6 +2,7 @@ package transporttest
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"strings"
@@ -37,10 +38,18 @@ func drainIdle(t *testing.T, open core.Opener) {
 	half.Send("GET / HTTP/1.1\r\nHost: x\r\n")
 	Await(t, func() bool { return b.Host.Count.Accepted.Load() == 6 }, func() string { return "not accepted" })
 	b.awaitRead(5*int64(len(fmt.Sprintf(get, "/away?x"))) + 25)
+	late := b.Dial() // waits to be accepted, or is
+	late.Send(fmt.Sprintf(get, "/"))
 	b.Do(func() { b.Tr.Drain() })
+	if c, err := net.Dial("tcp", b.Addr.String()); err == nil {
+		c.Close()
+		t.Error("a draining server takes connections")
+	}
 	for _, c := range cs {
 		c.ExpectEnd()
 	}
+	late.Expect("GET", 200, `{"a":1}`)
+	late.ExpectEnd()
 	// Half a request was read: the other half may come.
 	half.Send("\r\n")
 	if r := half.Expect("GET", 200, `{"a":1}`); r.Get("connection") != "close" {
