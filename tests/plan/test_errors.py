@@ -3,13 +3,13 @@
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from tests.faces.trace import Trace
@@ -222,3 +222,27 @@ def test_handlers_added_later_are_seen_when_fastapi_sees_them(both: Both) -> Non
     at._exception_handlers[Broken] = broken
     assert pair.get("/sync").status == 400
     assert pair.how == "compiled"
+
+
+def test_the_texts_of_validation_errors_name_the_route_as_fastapi_does(both: Both) -> None:
+    app = FastAPI()
+
+    @app.exception_handler(RequestValidationError)
+    @app.exception_handler(ResponseValidationError)
+    async def shown(request: Request, exc: Exception):
+        return PlainTextResponse(str(exc), 400)
+
+    def check(value: int) -> int:
+        assert value < 10
+        return value
+
+    @app.get("/items/{n:int}", response_model=Item)
+    async def read(n: int, q: Annotated[int, AfterValidator(check)] = 1):
+        return {"name": n}
+
+    pair = both(app)
+    pair.get("/items/5")
+    assert pair.how == "compiled"
+    pair.get("/items/5?q=50")
+    assert pair.how == "compiled"
+    pair.get("/items/5?q=x")

@@ -72,6 +72,11 @@ class Draft:
             self.early.append(f"{name} = {text}")
         return name
 
+    def where(self) -> str:
+        """Return what FastAPI's messages call the route: "POST /root/items/{item_id}"."""
+        root = str(self.around.scope.get("root_path", "")).rstrip("/")
+        return f"{'/'.join(self.facts.methods or ('*',))} {root}{self.facts.route.path_format}"
+
     def refuse(self) -> str:
         """Return the text that leaves the request to FastAPI."""
         return f"raise {self.source.bind(self.around.decline, 'decline')}"

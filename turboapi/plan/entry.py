@@ -63,7 +63,7 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
         return values
     if body is not None:
         body.prologue()
-    made = encoding(handler.output, handler.tree.call, facts.title, draft.source)
+    made = encoding(handler.output, handler.tree.call, draft.where(), draft.source)
     lanes, args = stages(draft, Step(handler.tree, values, "result"), made.answer)
     if len(args) > _MOST_ARGS:
         return Fallback(f"more than {_MOST_ARGS} parameters")

@@ -104,10 +104,10 @@ def _prologue(draft: Draft) -> list[str]:
 def _late(draft: Draft) -> list[str]:
     if not draft.late:
         return []
-    call, title = draft.handler.tree.call, draft.facts.title
+    call, where = draft.handler.tree.call, draft.where()
 
     def refuse(errors: list[Any], body: Any) -> None:
-        internals.raise_request_error(errors, body, call, title)
+        internals.raise_request_error(errors, body, call, where)
 
     body = "parsed" if draft.parses else "None"
     return ["errors = []", *draft.late, "if errors:", f"    {draft.source.bind(refuse, 'refuse')}(errors, {body})"]
