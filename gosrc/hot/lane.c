@@ -22,9 +22,10 @@
 
 #define BATCH 16                 /* answers flushed together at most; the GIL is held for as long */
 #define SLOW_S 0.0002            /* a route is slow from here on: woken ahead of, and flushed after, each call */
+#define COST_MAX_S 0.001         /* five such calls in a row make a route slow */
 #define STUCK_NS 400000u         /* inside a handler for longer: do not count on this thread */
-#define DOG_US 200               /* the watchdog's step while there is work */
-#define DOG_LINGER 250           /* steps without work until it parks */
+#define DOG_REST_NS 500000u      /* the watchdog's longest step; each costs some 5 us of a processor */
+#define DOG_LINGER 100           /* steps without work until it parks */
 #define IDLE_S 10                /* an idle thread ends after this long */
 #define KEEP_THREADS 2           /* but not these */
 #define SPAWN_AT_ONCE 8
@@ -111,19 +112,28 @@ done_push(hot_lane *lane, turbo_exchange *x)
 
 /* ---- the watchdog --------------------------------------------------------- */
 
-/* How many threads run a handler, and how many of them for too long. */
-static void
+/* How many threads run a handler, and how many of them for too long. Returns
+   the age of the oldest other handler, ns. mu held. */
+static uint64_t
 count_stuck(hot_lane *lane, int *running, int *stuck)
 {
-    uint64_t now = hot_now();
+    uint64_t now = hot_now(), oldest = 0;
     *running = *stuck = 0;
     for (hot_worker *w = lane->all; w != NULL; w = w->next) {
         uint64_t since = atomic_load_explicit(&w->since, memory_order_relaxed);
-        if (since != 0) {
-            ++*running;
-            *stuck += now > since && now - since > STUCK_NS;
-        }
+        uint64_t age = since != 0 && now > since ? now - since : 0;
+        *running += since != 0;
+        *stuck += age > STUCK_NS;
+        oldest = age > oldest && age <= STUCK_NS ? age : oldest;
     }
+    return oldest;
+}
+
+static void
+rest(uint64_t ns)
+{
+    struct timespec t = {0, (long)ns};
+    nanosleep(&t, NULL);
 }
 
 static void *
@@ -146,9 +156,12 @@ watchdog(void *arg)
             continue;
         }
         bool flush = false, ask = false;
+        uint64_t step = DOG_REST_NS;
         if (work) {
             int running, stuck;
-            count_stuck(lane, &running, &stuck);
+            /* Be back when the oldest handler has run for too long: one that
+               begins right after this look is seen at STUCK_NS as well. */
+            step = STUCK_NS - count_stuck(lane, &running, &stuck) + STUCK_NS / 8;
             flush = atomic_load(&lane->n_done) > 0 && stuck > 0;
             if (atomic_load(&lane->queued) > 0 && running == stuck && atomic_load(&lane->awake) <= stuck) {
                 ask = !wake_one(lane) && atomic_load(&lane->n_threads) + lane->starting < lane->limit;
@@ -161,7 +174,7 @@ watchdog(void *arg)
         if (ask && !atomic_exchange(&lane->need_thread, true)) {
             turboWake(srv->handle);
         }
-        usleep(DOG_US);
+        rest(step);
         pthread_mutex_lock(&lane->mu);
     }
     pthread_mutex_unlock(&lane->mu);
@@ -346,8 +359,10 @@ run_call(hot_server *srv, hot_worker *w, turbo_exchange *x, uint64_t *spent)
     end = hot_now();
     atomic_store_explicit(&w->since, 0, memory_order_relaxed);
     *spent = end - start;
-    double cost = atomic_load_explicit(&plan->cost, memory_order_relaxed);
-    atomic_store_explicit(&plan->cost, cost * 0.95 + (double)(end - start) * 5e-11, memory_order_relaxed);
+    /* One call that blocks for long must not make a fast route slow: it counts as COST_MAX_S. */
+    double cost = atomic_load_explicit(&plan->cost, memory_order_relaxed), took = (double)(end - start) * 1e-9;
+    atomic_store_explicit(&plan->cost, cost * 0.95 + (took < COST_MAX_S ? took : COST_MAX_S) * 0.05,
+                          memory_order_relaxed);
     if (rc == 0) {
         server_release(srv, x);
     }
