@@ -233,6 +233,36 @@ def test_a_compiled_application_can_be_forgotten() -> None:
     assert gone() is None
 
 
+class Overrider:
+    """What packages put in the place of the dict: overrides by rule."""
+
+    def __bool__(self) -> bool:
+        return True
+
+    def get(self, call: Any, default: Any) -> Any:
+        return (lambda: "overridden") if call is read else default
+
+
+def test_overrides_that_are_no_dict(both: Both) -> None:
+    app = app_with()
+    app.get("/other")(lambda a=Depends(read): a)
+    app.dependency_overrides = Overrider()
+    pair = both(app)
+    assert pair.outcome("/other") == "fallback: dependency_overrides is not a dict"
+    assert pair.outcome("/") == "compiled"
+    assert pair.get("/other").json() == "overridden"
+
+
+class Unhashable(FastAPI):
+    __hash__ = None
+
+
+def test_what_is_not_understood_at_all_is_a_fallback() -> None:
+    made = compile_app(subclass(Unhashable))
+    assert made.notice is not None
+    assert "not understood (TypeError" in made.notice
+
+
 def test_versions_grow() -> None:
     app = app_with()
     assert json.loads(compile_app(app).table)["version"] < json.loads(compile_app(app).table)["version"]

@@ -22,4 +22,7 @@ def compile_app(app: Any) -> CompiledApp:
         from .compile import compile_known
     except (ImportError, AttributeError) as error:
         return whole_fallback(app, f"this FastAPI is not understood ({error})")
-    return compile_known(app)
+    try:
+        return compile_known(app)
+    except Exception as error:
+        return whole_fallback(app, f"the application is not understood ({type(error).__name__}: {error})")

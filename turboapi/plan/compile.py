@@ -98,7 +98,8 @@ def _memory(app: Any, stack: Stack) -> _Memory:
     handlers = (stack.exceptions._exception_handlers, stack.exceptions._status_handlers)
     decline = decline_type()
     # Overrides change the tree below what a fingerprint sees.
-    overrides = dict(app.dependency_overrides or {})
+    given = app.dependency_overrides
+    overrides = dict(given) if type(given) is dict else {given: None} if given else {}
     basis = (*map(id, handlers), id(app.router), app.root_path, decline, stack.limited, overrides)
     known = _memories.get(app)
     memory = known() if known is not None else None

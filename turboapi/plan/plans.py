@@ -93,7 +93,7 @@ class Cors(Protocol):
 
     @property
     def always(self) -> bool:
-        """Whether answers to requests without Origin change too (they do from Starlette 1.4 on)."""
+        """Whether answers to requests without Origin change too (newer Starlette adds Vary to them)."""
 
     def __call__(
         self, origin: str | None, headers: list[tuple[bytes, bytes]], has_cookie: bool, /
