@@ -160,3 +160,17 @@ def test_anyio_that_is_not_understood_costs_only_its_own_feature(
 
     on_loop("asyncio", main)
     assert "anyio.from_thread does not work" in caplog.text
+
+
+def test_anyio_is_not_imported_for_an_application_that_does_without(python: Callable[..., Any]) -> None:
+    python(
+        "import asyncio, sys\n"
+        "from turboapi.engine.anyio_worker import Workers\n"
+        "async def main():\n"
+        "    workers = Workers(asyncio.get_running_loop())\n"
+        "    workers.run(lambda: None)\n"
+        "    workers.cancel()\n"
+        "    assert workers.limit() is None\n"
+        "asyncio.run(main())\n"
+        "assert 'anyio' not in sys.modules\n"
+    )

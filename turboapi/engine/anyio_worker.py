@@ -36,6 +36,8 @@ class Workers:
         self.context = _thread_context()
         self._scope: Any = None
         self._limiter: Any = None
+        if "anyio" not in sys.modules:
+            return  # FastAPI imports it, and only FastAPI's handlers run on call threads
         try:
             import anyio
             import anyio.to_thread
