@@ -273,10 +273,12 @@ lane_spawn_if_needed(hot_server *srv)
 {
     hot_lane *lane = &srv->lane;
     int queued = atomic_load(&lane->queued), want = 0;
+    /* Taken back in any case: the watchdog wakes the loop only when it sets it. */
+    bool needed = atomic_load(&lane->need_thread) && atomic_exchange(&lane->need_thread, false);
     if (queued == 0) {
         return;
     }
-    if (atomic_exchange(&lane->need_thread, false)) {
+    if (needed) {
         want = queued < SPAWN_AT_ONCE ? queued : SPAWN_AT_ONCE;
     } else if (atomic_load(&lane->n_threads) + lane->starting == 0) {
         want = KEEP_THREADS;
@@ -329,7 +331,7 @@ call_stage(hot_server *srv, hot_plan *plan, turbo_exchange *x, int stage)
 static bool
 run_call(hot_server *srv, hot_worker *w, turbo_exchange *x, uint64_t *spent)
 {
-    hot_plan *plan = x->lane_plan;
+    hot_plan *plan = (hot_plan *)Py_NewRef(x->lane_plan); // x may be another's once it was given back
     uint64_t start = hot_now(), end;
     PyObject *result;
     int stage = x->lane_state & 0x7f, rc;
@@ -363,6 +365,7 @@ run_call(hot_server *srv, hot_worker *w, turbo_exchange *x, uint64_t *spent)
     double cost = atomic_load_explicit(&plan->cost, memory_order_relaxed), took = (double)(end - start) * 1e-9;
     atomic_store_explicit(&plan->cost, cost * 0.95 + (took < COST_MAX_S ? took : COST_MAX_S) * 0.05,
                           memory_order_relaxed);
+    Py_DECREF(plan);
     if (rc == 0) {
         server_release(srv, x);
     }
@@ -569,6 +572,7 @@ lane_stop(hot_server *srv)
     if (join) {
         PyThreadState *ts = PyEval_SaveThread();
         pthread_join(lane->dog, NULL);
+        flush_done(srv); // the watchdog would have, had a thread hung
         PyEval_RestoreThread(ts);
     }
 }

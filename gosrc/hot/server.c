@@ -77,7 +77,12 @@ server_mark(hot_server *srv, turbo_exchange *x)
     }
     x->lane_state |= MARKED;
     srv->dirty[srv->n_dirty++] = x;
-    if (!srv->in_turn && server_flush_soon(srv) < 0) {
+    if (srv->in_turn) {
+        return;
+    }
+    if (srv->closed) {
+        server_flush(srv); // the loop may be closed, too
+    } else if (server_flush_soon(srv) < 0) {
         PyErr_WriteUnraisable((PyObject *)srv);
     }
 }
@@ -131,9 +136,24 @@ server_release(hot_server *srv, turbo_exchange *x)
     Py_XDECREF(arg);
 }
 
+/* Nobody will take what a call thread gives back. payload is stolen. GIL held. */
+static void
+back_drop(hot_server *srv, turbo_exchange *x, PyObject *payload)
+{
+    if (x != NULL) {
+        server_release(srv, x);
+        turboFlush(srv->handle, &x, 1);
+    }
+    Py_XDECREF(payload);
+}
+
 void
 server_give_back(hot_server *srv, turbo_exchange *x, int kind, PyObject *payload)
 {
+    if (srv->closed) {
+        back_drop(srv, x, payload);
+        return;
+    }
     hot_back *back = malloc(sizeof *back);
     if (back == NULL) {
         Py_FatalError("turboapi: out of memory for a call thread's result");
@@ -314,12 +334,40 @@ server_stats(hot_server *srv, PyObject *Py_UNUSED(noargs))
                          atomic_load(&lane->waited_5ms), "call_spawned", lane->spawned, "call_ended", lane->ended);
 }
 
-/* close(): no turn does anything from here on; the handle may be closed next. */
+/* Let go of every exchange that only a turn would look at again. Loop's thread, GIL held. */
+static void
+give_up_waiting(hot_server *srv)
+{
+    while (srv->ev_at < srv->ev_n) {
+        turbo_event *ev = &srv->events[srv->ev_at++];
+        if (ev->kind == TURBO_EV_REQUEST) {
+            server_release(srv, ev->x);
+            server_mark(srv, ev->x);
+        }
+    }
+    lane_refuse_all(srv);
+    pthread_mutex_lock(&srv->back_mu);
+    hot_back *back = srv->back_head;
+    srv->back_head = srv->back_tail = NULL;
+    atomic_store(&srv->n_back, 0);
+    pthread_mutex_unlock(&srv->back_mu);
+    while (back != NULL) {
+        hot_back *next = back->next;
+        back_drop(srv, back->x, back->payload);
+        free(back);
+        back = next;
+    }
+    server_flush(srv);
+}
+
+/* close(): no turn does anything from here on; the handle may be closed next. Tasks and calls that still run give
+   their exchanges back when they end. */
 static PyObject *
 server_close(hot_server *srv, PyObject *Py_UNUSED(noargs))
 {
     srv->closed = true;
     lane_stop(srv);
+    give_up_waiting(srv);
     plans_clear(srv);
     watch_clear(srv);
     Py_CLEAR(srv->flush_method);
