@@ -16,14 +16,12 @@ type conns struct {
 
 	mu   sync.Mutex
 	free []uint64
-	n    int
 }
 
 // add gives g a number, above zero.
 func (c *conns) add(g *gate) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.n++
 	if len(c.free) == 0 {
 		c.grow()
 	}
@@ -37,7 +35,6 @@ func (c *conns) add(g *gate) uint64 {
 func (c *conns) remove(id uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.n--
 	c.slot(id).Store(nil)
 	c.free = append(c.free, id)
 }
@@ -64,13 +61,6 @@ func (c *conns) each(f func(*gate)) {
 			}
 		}
 	}
-}
-
-// empty reports whether no connection has a number.
-func (c *conns) empty() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.n == 0
 }
 
 func (c *conns) slot(id uint64) *atomic.Pointer[gate] {

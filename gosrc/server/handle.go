@@ -185,8 +185,8 @@ func (g *gate) watch() {
 		}
 		switch {
 		case err == nil:
-		case g.x == nil:
-			g.breakOff() // answered, and left
+		case g.x == nil && err == io.EOF:
+			g.closing = true // answered, and left or at least done
 		case err == io.EOF && !g.more:
 			// What the lanes still send is sent, and fails if nobody is there.
 			finished = core.Now()

@@ -24,7 +24,7 @@ import (
 
 func init() { core.Register("fasthttp", 1, Open) }
 
-// Transport is the number of this transport in exchanges.
+// transportNumber is this transport's in an exchange.
 const transportNumber = 2
 
 // Server is the transport of one core.

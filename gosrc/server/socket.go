@@ -101,7 +101,7 @@ func endpoint(a net.Addr) (host string, port uint16) {
 	switch a := a.(type) {
 	case *net.TCPAddr:
 		ap := a.AddrPort()
-		return ap.Addr().String(), ap.Port()
+		return ap.Addr().WithZone("").String(), ap.Port()
 	case *net.UnixAddr:
 		return a.Name, 0
 	}

@@ -191,15 +191,21 @@ func leavesAfterClose(t *testing.T, open core.Opener) {
 
 // halfCloses is what nc -N does: it waits for its answers.
 func halfCloses(t *testing.T, open core.Opener) {
-	b := Start(t, open, Config{}, plain)
-	for _, path := range []string{"/", "/away?x", "/echo"} {
+	data := string(pattern(9 << 20))
+	handlers := map[string]func(*Call){"/large": func(c *Call) { c.Reply(200, data) }}
+	for path, h := range plain {
+		handlers[path] = h
+	}
+	b := Start(t, open, Config{}, handlers)
+	for _, path := range []string{"/", "/away?x", "/echo", "/large"} {
 		c := b.Dial()
 		c.Send("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n{\"a\":1}")
 		if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		if r := c.Read("POST"); r.Status != 200 {
-			t.Errorf("%s: got %q", path, r.Raw)
+		r := c.Read("POST")
+		if r.Status != 200 || path == "/large" && string(r.Body) != data {
+			t.Errorf("%s: got %d bytes beginning with %.100q", path, len(r.Raw), r.Raw)
 		}
 		c.ExpectEnd()
 	}
