@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from tests.conftest import ROOT
 from turboapi import Server
 from turboapi.engine.settings import Options, Settings
 
@@ -131,3 +132,12 @@ def test_every_default_is_accepted_and_described(field: dataclasses.Field[Any]) 
 def test_what_is_no_application_is_refused(wrong: Any) -> None:
     with pytest.raises(TypeError, match="must be an ASGI application"):
         Server(wrong)
+
+
+def test_every_setting_is_documented_as_it_is() -> None:
+    page = (ROOT / "docs" / "running.md").read_text()
+    rows = [
+        f"| `{field.name}` | `{field.default!r}` | {field.metadata['about']} |"
+        for field in dataclasses.fields(Settings)
+    ]
+    assert [row for row in rows if row not in page.splitlines()] == []
