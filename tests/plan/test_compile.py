@@ -233,7 +233,7 @@ def test_a_compiled_application_can_be_forgotten() -> None:
     assert gone() is None
 
 
-class Overrider:
+class Overrider(dict[Any, Any]):
     """What packages put in the place of the dict: overrides by rule."""
 
     def __bool__(self) -> bool:
