@@ -17,8 +17,19 @@ class Exchange:
     def receive(self) -> Callable[[], Awaitable[dict[str, Any]]]: ...
     @property
     def send(self) -> Callable[[MutableMapping[str, Any]], Awaitable[None]]: ...
+    request: Any
+    """What an entry leaves for exception handlers, so that they get the same Request; None at first."""
+
+    @property
+    def started(self) -> bool:
+        """Whether the head of a response was sent through `send`."""
+
+    @property
+    def disconnected(self) -> bool:
+        """Whether the client has left, or the exchange is over."""
+
     def scope(self) -> dict[str, Any]:
-        """Return a new ASGI HTTP scope, with uvicorn's keys, types and order."""
+        """Return the ASGI HTTP scope, with uvicorn's keys, types and order; the same dict each time."""
 
     def body(self) -> bytes:
         """Return the buffered body of a plan that takes one."""
