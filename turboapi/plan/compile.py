@@ -99,7 +99,7 @@ def _memory(app: Any, stack: Stack) -> _Memory:
     decline = decline_type()
     # Overrides change the tree below what a fingerprint sees.
     given = app.dependency_overrides
-    overrides = dict(given) if type(given) is dict else {given: None} if given else {}
+    overrides: Any = dict(given) if type(given) is dict else [given] if given else {}
     basis = (*map(id, handlers), id(app.router), app.root_path, decline, stack.limited, overrides)
     known = _memories.get(app)
     memory = known() if known is not None else None
