@@ -133,11 +133,9 @@ class Letters(Convertor[str]):
 
 
 def test_what_cannot_be_told_from_the_path_stops_the_table(both: Both) -> None:
-    register_url_convertor("letters", Letters())
     strange: list[Callable[[FastAPI], Any]] = [
         lambda app: app.router.routes.append(Everything()),
         lambda app: app.router.add_api_route("/picky", named("picky"), route_class_override=Picky),
-        lambda app: app.get("/letters/{x:letters}")(named("letters")),
         lambda app: app.router.routes.append(Host("other.test", Router([Route("/own", PlainTextResponse("host"))]))),
         lambda app: app.router.routes.append(Mount("/", routes=[Route("/inner", PlainTextResponse("inner"))])),
     ]
@@ -147,12 +145,35 @@ def test_what_cannot_be_told_from_the_path_stops_the_table(both: Both) -> None:
         add(app)
         app.get("/own")(named("own"))
         assert [route.get("barrier", False) for route in routes(app)] == [False, True, False]
+        assert compile_app(app).report[2].outcome.startswith("fallback: it stands behind a route")
         pair = both(app)
         for target in ("/before", "/own", "/own!", "/picky", "/picky?x=1", "/letters/abc", "/inner"):
             pair.get(target)
         assert pair.get("/before").status == 200
         assert pair.how == "compiled"
         pair.get("/own", {"Host": "other.test"})
+
+
+def test_convertors_of_the_applications_own_are_left_to_it(both: Both) -> None:
+    register_url_convertor("letters", Letters())
+    app = bare()
+    app.get("/before/{x}")(named("before"))
+
+    @app.get("/{x:letters}/of/{n:int}")
+    async def letters(x: str, n: int):
+        return [x, n]
+
+    app.post("/abc/of/5")(named("posted"))
+    app.get("/own/of")(named("own"))
+    pair = both(app)
+    assert pair.outcome("/{x:letters}/of/{n:int}") == "fallback: path with a convertor of the application's own"
+    assert pair.get("/abc/of/5").json() == ["ABC", 5]
+    assert pair.how == "fallback"
+    assert pair.get("/own/of").json() == "own"
+    assert pair.how == "compiled"
+    for target in ("/123/of/5", "/abc/of/x", "/nowhere", "/before/1"):
+        pair.get(target)
+    assert pair.post("/abc/of/5").json() == "posted"
 
 
 def test_a_changed_path_is_not_believed(both: Both) -> None:

@@ -24,6 +24,8 @@ from .whole import next_version, whole_fallback
 
 __all__ = ["compile_known"]
 
+_BEHIND = Fallback("it stands behind a route that only the application can match")
+
 # Identity and the routes' own text; the objects of the fingerprint keep the identities true.
 _Key = tuple[Any, ...]
 
@@ -58,8 +60,10 @@ def compile_known(app: Any) -> CompiledApp:
     found: list[tuple[RouteFacts, Entry | None]] = []
     report: list[RouteReport] = []
     before, memory.entries = memory.entries, {}
+    behind = False
     for each in facts:
-        made = _entry(each, app, memory, before)
+        made = _BEHIND if behind and each.asgi is not None else _entry(each, app, memory, before)
+        behind = behind or each.kind == "barrier"
         entry = made if isinstance(made, Entry) else None
         found.append((each, entry))
         outcome = f"fallback: {made.reason}" if isinstance(made, Fallback) else "compiled"

@@ -94,13 +94,14 @@ class RouteFacts:
     """One entry of the application's routes, in the order in which they are tried.
 
     kind: "api" (FastAPI's), "route" and "mount" (matched in the table, answered by the application),
+    "loose" (the application has to look whether it matches what `table_path` does),
     "barrier" (nobody but the application can say what it matches).
     route: what the path, methods and convertors were read from. included: the router's inclusion, where it is lazy.
     allow: the Allow header of a 405. asgi: the application behind an "api" route.
     why: the reason why all the others have none.
     """
 
-    kind: Literal["api", "route", "mount", "barrier"]
+    kind: Literal["api", "route", "mount", "loose", "barrier"]
     route: Any
     included: Any
     path: str
@@ -109,6 +110,7 @@ class RouteFacts:
     name: str
     asgi: Any
     why: str
+    table_path: str = ""
 
     @property
     def title(self) -> str:

@@ -74,6 +74,9 @@ def table(
             routes.append({"barrier": True})
         elif facts.kind == "mount":
             routes.append({"path": facts.path, "mount": True, "plan": -1})
+        elif facts.kind == "loose":
+            # Any method: whether the path matches at all is for the application to say.
+            routes.append({"path": facts.table_path, "methods": None, "plan": -1, "partial": None})
         else:
             plan = -1
             if entry is not None:

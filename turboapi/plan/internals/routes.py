@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -76,15 +77,20 @@ def _route(route: Any, effective: Any, included: Any) -> Iterator[RouteFacts]:
             yield RouteFacts("mount", route, None, route.path, None, "", route.name or "", None, "mounted application")
         return
     if not isinstance(route, routing.Route) or cls.matches not in _MATCHES or cls.handle not in _HANDLES:
-        yield _barrier(route, f"route class {cls.__name__} decides for itself")
+        yield _barrier(effective, f"route class {cls.__name__} decides for itself")
         return
     path = effective.path
-    if not _regular_path(path, effective):
-        yield _barrier(route, "path with a convertor of the application's own")
+    if not isinstance(path, str) or not path.startswith("/") or _pattern(path) != effective.path_regex.pattern:
+        yield _barrier(effective, "path that does not say what it matches")
         return
     methods = tuple(sorted(effective.methods)) if effective.methods else None
     allow = ", ".join(effective.methods) if effective.methods else ""
     name = str(effective.name)
+    strange = [key for key, convertor in effective.param_convertors.items() if type(convertor) not in _CONVERTORS]
+    if strange:
+        why = "path with a convertor of the application's own"
+        yield RouteFacts("loose", effective, included, path, methods, allow, name, None, why, _loosened(path, strange))
+        return
     if isinstance(route, _routing.APIRoute):
         yield RouteFacts("api", effective, included, path, methods, allow, name, _asgi(route, effective), "")
     else:
@@ -103,18 +109,25 @@ def _asgi(route: Any, effective: Any) -> Any:
 
 
 def _barrier(route: Any, why: str) -> RouteFacts:
-    path = getattr(route, "path", None)
-    shown = path if isinstance(path, str) else "*"
-    return RouteFacts("barrier", route, None, shown, None, "", type(route).__name__, None, why)
+    path, name, methods = (getattr(route, attr, None) for attr in ("path", "name", "methods"))
+    return RouteFacts(
+        kind="barrier",
+        route=route,
+        included=None,
+        path=path if isinstance(path, str) else "*",
+        methods=tuple(sorted(methods)) if isinstance(methods, set) else None,
+        allow="",
+        name=name if isinstance(name, str) else type(route).__name__,
+        asgi=None,
+        why=why,
+    )
 
 
-def _regular_path(path: Any, effective: Any) -> bool:
-    """Tell whether the path's own text says what it matches."""
-    if not isinstance(path, str) or not path.startswith("/"):
-        return False
-    if any(type(convertor) not in _CONVERTORS for convertor in effective.param_convertors.values()):
-        return False
-    return bool(_pattern(path) == effective.path_regex.pattern)
+def _loosened(path: str, names: Sequence[str]) -> str:
+    """Return a path that matches at least what `path` matches: anything stands for the named parameters."""
+    for name in names:
+        path = re.sub(rf"{{{name}:[a-zA-Z_][a-zA-Z0-9_]*}}", f"{{{name}:path}}", path)
+    return path
 
 
 @functools.lru_cache(maxsize=4096)
