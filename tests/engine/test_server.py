@@ -182,6 +182,14 @@ def test_server_that_serves_does_not_start_twice(serve: Serve) -> None:
     assert get(server).status == 200
 
 
+def test_run_inside_a_running_loop_says_what_to_do_instead() -> None:
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match=r"await serve\(\), or use start\(\)"):
+            Server(bare, port=0).run()
+
+    run(main)
+
+
 def test_port_in_use_is_told_before_the_application_starts(serve: Serve) -> None:
     first = serve(bare)
     asked: list[object] = []

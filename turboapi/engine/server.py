@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sys
@@ -104,6 +105,10 @@ class Server:
 
     def run_until_signal(self) -> signals.Caught:
         """Do what run() does, and return the signals that came."""
+        if asyncio._get_running_loop() is not None:
+            raise RuntimeError(
+                "turboapi.Server: run() blocks, and a loop already runs in this thread; await serve(), or use start()"
+            )
         make = loops.factory(self.settings.loop)
         serving = self._claim()
         try:
