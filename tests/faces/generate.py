@@ -140,12 +140,12 @@ def content(operation: Schema, root: Schema) -> st.SearchStrategy[Content]:
     """Content type, body and sizes of chunks."""
     nothing: st.SearchStrategy[Content] = st.just((None, None, ()))
     kinds = st.one_of(st.none(), st.sampled_from(ODD_TYPES))
-    odd: st.SearchStrategy[Any] = st.tuples(kinds, st.sampled_from(ODD_BODIES), st.just(()))
+    chunks = weighted((5, st.just(())), (1, st.just((1, 7, 3))))
+    odd: st.SearchStrategy[Any] = st.tuples(kinds, st.sampled_from(ODD_BODIES), chunks)
     media = resolve(operation.get("requestBody", {}), root).get("content", {})
     if not media:
         return weighted((12, nothing), (1, odd))
     kind, described = next(iter(media.items()))
     body = any_json(described.get("schema", {}), root).map(lambda text: text.encode("utf-8", "surrogatepass"))
-    chunks = weighted((5, st.just(())), (1, st.just((1, 7, 3))))
     good = st.tuples(st.just(kind), body, chunks)
     return weighted((14, good), (1, st.tuples(kinds, body, chunks)), (2, odd), (1, nothing))
