@@ -395,44 +395,77 @@ proxy_receive(PyObject *self, PyObject *Py_UNUSED(noargs))
     return PyErr_Occurred() ? NULL : pending_new(p, false);
 }
 
+/* message[key], kept alive: reading another key may run code that changes the
+   message. *value: new reference or NULL. Returns -1 with an exception set. */
+static int
+message_get(PyObject *message, PyObject *key, PyObject **value)
+{
+    *value = Py_XNewRef(PyDict_GetItemWithError(message, key));
+    return *value == NULL && PyErr_Occurred() ? -1 : 0;
+}
+
+/* The same for a key that must be there. New reference or NULL. */
+static PyObject *
+message_need(PyObject *message, PyObject *key)
+{
+    PyObject *value;
+    if (message_get(message, key, &value) == 0 && value == NULL) {
+        PyErr_SetObject(PyExc_KeyError, key);
+    }
+    return value;
+}
+
+/* Whether p's exchange is still x, and as far as before, after code of the
+   application's ran. 0, or -1 with an exception set. */
+static int
+still_open(hot_proxy *p, turbo_exchange *x, bool started)
+{
+    if (p->x == x && p->started == started && !p->complete) {
+        return 0;
+    }
+    PyErr_SetString(PyExc_RuntimeError, "turboapi: a message was sent while another one was being read");
+    return -1;
+}
+
 static int
 send_start(hot_proxy *p, PyObject *message)
 {
     hot_state *st = p->srv->st;
     turbo_exchange *x = p->x;
+    PyObject *status = NULL, *headers = NULL;
+    int rc = -1;
     if (p->started) {
         PyErr_SetString(PyExc_RuntimeError, "ASGI message 'http.response.start' sent, after the response has started.");
         return -1;
     }
-    PyObject *status = PyDict_GetItemWithError(message, st->s_status); // borrowed
-    if (status == NULL) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetObject(PyExc_KeyError, st->s_status);
-        }
+    if ((status = message_need(message, st->s_status)) == NULL) {
         return -1;
     }
     long code = PyLong_AsLong(status);
     if (code == -1 && PyErr_Occurred()) {
-        return -1;
+        goto done;
     }
     if (code < 100 || code > 999) {
         PyErr_Format(PyExc_ValueError, "a response's status is 100 to 999, not %ld", code);
-        return -1;
+        goto done;
     }
-    PyObject *headers = PyDict_GetItemWithError(message, st->s_headers); // borrowed
-    if (headers == NULL && PyErr_Occurred()) {
-        return -1;
+    if (message_get(message, st->s_headers, &headers) < 0 || still_open(p, x, false) < 0) {
+        goto done;
     }
     x->fields_len = 0;
     x->preset = TURBO_PRESET_NONE;
-    if (headers != NULL && answer_headers(p->srv, x, headers, p->cors) < 0) {
-        return -1;
+    if ((headers != NULL && answer_headers(p->srv, x, headers, p->cors) < 0) || still_open(p, x, false) < 0) {
+        goto done;
     }
     x->status = (uint16_t)code;
     x->ops |= TURBO_OP_HEAD;
     p->started = true;
     server_mark(p->srv, x);
-    return 0;
+    rc = 0;
+done:
+    Py_XDECREF(headers);
+    Py_DECREF(status);
+    return rc;
 }
 
 static int
@@ -440,32 +473,29 @@ send_body(hot_proxy *p, PyObject *message)
 {
     hot_state *st = p->srv->st;
     turbo_exchange *x = p->x;
-    int more = 0, rc = 0;
-    PyObject *body = PyDict_GetItemWithError(message, st->s_body); // borrowed
-    PyObject *flag = body == NULL && PyErr_Occurred() ? NULL : PyDict_GetItemWithError(message, st->s_more_body);
-    if (PyErr_Occurred() || (flag != NULL && (more = PyObject_IsTrue(flag)) < 0)) {
-        return -1;
+    PyObject *body = NULL, *flag = NULL;
+    Py_buffer view = {0};
+    int more = 0, rc = -1;
+    if (message_get(message, st->s_body, &body) < 0 || message_get(message, st->s_more_body, &flag) < 0 ||
+        (flag != NULL && (more = PyObject_IsTrue(flag)) < 0) ||
+        (body != NULL && PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0) || still_open(p, x, true) < 0 ||
+        (view.len > 0 && out_append(x, view.buf, (size_t)view.len) < 0)) {
+        goto done;
     }
-    if (body != NULL && PyBytes_CheckExact(body)) {
-        rc = out_append(x, PyBytes_AS_STRING(body), (size_t)PyBytes_GET_SIZE(body));
-    } else if (body != NULL) {
-        Py_buffer view;
-        if (PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0) {
-            return -1;
-        }
-        rc = out_append(x, view.buf, (size_t)view.len);
-        PyBuffer_Release(&view);
-    }
-    if (rc < 0) {
-        return -1;
-    }
+    rc = 0;
     if (!more) {
         x->ops |= TURBO_OP_END;
         p->complete = true;
-        wake_all(p->srv, &p->waiters); // receive gives http.disconnect from here on
     }
     server_mark(p->srv, x);
-    return 0;
+    if (!more) {
+        wake_all(p->srv, &p->waiters); // receive gives http.disconnect from here on
+    }
+done:
+    PyBuffer_Release(&view);
+    Py_XDECREF(flag);
+    Py_XDECREF(body);
+    return rc;
 }
 
 /* http.response.early_hint (an ASGI extension): a 103 with a Link field for each. It
@@ -475,12 +505,11 @@ send_hint(hot_proxy *p, PyObject *message)
 {
     turbo_exchange *x = p->x;
     int rc = 0;
-    PyObject *links = PyDict_GetItemWithError(message, p->srv->st->s_links); // borrowed
+    PyObject *links = message_need(message, p->srv->st->s_links); // new
     PyObject *fast = links == NULL ? NULL : PySequence_Fast(links, "links must be an iterable of bytes"); // new
-    if (fast == NULL) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetObject(PyExc_KeyError, p->srv->st->s_links);
-        }
+    Py_XDECREF(links);
+    if (fast == NULL || still_open(p, x, false) < 0) {
+        Py_XDECREF(fast);
         return -1;
     }
     x->fields_len = 0;
@@ -502,6 +531,34 @@ send_hint(hot_proxy *p, PyObject *message)
     return rc;
 }
 
+/* Do what message says. 0, or -1 with an exception set. */
+static int
+send_message(hot_proxy *p, PyObject *message)
+{
+    hot_state *st = p->srv->st;
+    PyObject *type; // new
+    int rc = -1;
+    if (message_get(message, st->s_type, &type) < 0) {
+        return -1;
+    }
+    if (type == NULL || !PyUnicode_Check(type)) {
+        PyErr_SetString(PyExc_ValueError, "an ASGI message has a 'type' that is a str");
+    } else if (p->x == NULL || p->complete) {
+        PyErr_Format(PyExc_RuntimeError, "Unexpected ASGI message '%U' sent, after response already completed.", type);
+    } else if (PyUnicode_Compare(type, st->msg_start) == 0) {
+        rc = send_start(p, message);
+    } else if (PyUnicode_Compare(type, st->msg_body) == 0 && p->started) {
+        rc = send_body(p, message);
+    } else if (PyUnicode_Compare(type, st->msg_hint) == 0 && !p->started) {
+        rc = send_hint(p, message);
+    } else {
+        PyErr_Format(PyExc_RuntimeError, "Expected ASGI message '%s', but got '%U'.",
+                     p->started ? "http.response.body" : "http.response.start", type);
+    }
+    Py_XDECREF(type);
+    return rc;
+}
+
 /* send(message) -> awaitable of None; waits while the client does not read. Loop's thread. */
 static PyObject *
 proxy_send(PyObject *self, PyObject *message)
@@ -516,35 +573,10 @@ proxy_send(PyObject *self, PyObject *message)
     if (x == NULL || exchange_detached(x)) {
         return ready_new(st, Py_NewRef(Py_None));
     }
-    PyObject *type = PyDict_GetItemWithError(message, st->s_type); // borrowed
-    if (type == NULL || !PyUnicode_Check(type)) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_ValueError, "an ASGI message has a 'type' that is a str");
-        }
+    if (send_message(p, message) < 0) {
         return NULL;
     }
-    if (p->complete) {
-        PyErr_Format(PyExc_RuntimeError, "Unexpected ASGI message '%U' sent, after response already completed.", type);
-        return NULL;
-    }
-    if (PyUnicode_Compare(type, st->msg_start) == 0) {
-        if (send_start(p, message) < 0) {
-            return NULL;
-        }
-    } else if (PyUnicode_Compare(type, st->msg_body) == 0 && p->started) {
-        if (send_body(p, message) < 0) {
-            return NULL;
-        }
-    } else if (PyUnicode_Compare(type, st->msg_hint) == 0 && !p->started) {
-        if (send_hint(p, message) < 0) {
-            return NULL;
-        }
-    } else {
-        PyErr_Format(PyExc_RuntimeError, "Expected ASGI message '%s', but got '%U'.",
-                     p->started ? "http.response.body" : "http.response.start", type);
-        return NULL;
-    }
-    if (!p->complete && x->unsent + x->out_len > TURBO_HIGH_WATER) {
+    if (p->x != NULL && !p->complete && x->unsent + x->out_len > TURBO_HIGH_WATER) {
         server_flush(p->srv);
         if (p->x != NULL && p->x->unsent > TURBO_HIGH_WATER) {
             return pending_new(p, true);
