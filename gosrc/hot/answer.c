@@ -93,11 +93,13 @@ answer_text(turbo_exchange *x, int status, const char *text, const char *extra_n
     x->ops |= TURBO_OP_HEAD | TURBO_OP_END;
 }
 
+/* A buffer's own code may change the pair, so both members are held. */
 static int
 fields_append_pair(turbo_exchange *x, PyObject *pair)
 {
     int rc = -1;
     Py_buffer name = {0}, value = {0};
+    PyObject *first = NULL, *second = NULL;
     PyObject *fast = PySequence_Fast(pair, "a header must be a pair of bytes"); // new
     if (fast == NULL) {
         return -1;
@@ -106,14 +108,16 @@ fields_append_pair(turbo_exchange *x, PyObject *pair)
         PyErr_SetString(PyExc_ValueError, "a header must be a pair of bytes");
         goto done;
     }
-    if (PyObject_GetBuffer(PySequence_Fast_GET_ITEM(fast, 0), &name, PyBUF_SIMPLE) < 0 ||
-        PyObject_GetBuffer(PySequence_Fast_GET_ITEM(fast, 1), &value, PyBUF_SIMPLE) < 0) {
-        goto done;
+    first = Py_NewRef(PySequence_Fast_GET_ITEM(fast, 0));
+    second = Py_NewRef(PySequence_Fast_GET_ITEM(fast, 1));
+    if (PyObject_GetBuffer(first, &name, PyBUF_SIMPLE) == 0 && PyObject_GetBuffer(second, &value, PyBUF_SIMPLE) == 0) {
+        rc = fields_append(x, name.buf, (size_t)name.len, value.buf, (size_t)value.len);
     }
-    rc = fields_append(x, name.buf, (size_t)name.len, value.buf, (size_t)value.len);
 done:
     PyBuffer_Release(&name);
     PyBuffer_Release(&value);
+    Py_XDECREF(first);
+    Py_XDECREF(second);
     Py_DECREF(fast);
     return rc;
 }
@@ -191,7 +195,9 @@ answer_headers(hot_server *srv, turbo_exchange *x, PyObject *headers, bool cors)
     if (fast != NULL) {
         rc = 0;
         for (Py_ssize_t i = 0; rc == 0 && i < PySequence_Fast_GET_SIZE(fast); i++) {
-            rc = fields_append_pair(x, PySequence_Fast_GET_ITEM(fast, i));
+            PyObject *pair = Py_NewRef(PySequence_Fast_GET_ITEM(fast, i)); // the list may change meanwhile
+            rc = fields_append_pair(x, pair);
+            Py_DECREF(pair);
         }
         Py_DECREF(fast);
     }
