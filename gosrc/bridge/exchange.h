@@ -141,6 +141,7 @@ typedef struct turbo_exchange {
     void *lane_obj;
     void *lane_arg;
     struct turbo_exchange *lane_next;
+    void *lane_context; /* contextvars.Context of the last task on the loop lane, or NULL */
 
     char req_inline[TURBO_REQ_INLINE];
     char out_inline[TURBO_OUT_INLINE];

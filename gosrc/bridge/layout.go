@@ -81,10 +81,11 @@ type Exchange struct {
 	ServerHost [46]byte
 	ServerPort uint16
 
-	LanePlan unsafe.Pointer
-	LaneObj  unsafe.Pointer
-	LaneArg  uint64
-	LaneNext *Exchange
+	LanePlan    unsafe.Pointer
+	LaneObj     unsafe.Pointer
+	LaneArg     uint64
+	LaneNext    *Exchange
+	LaneContext uint64
 
 	ReqInline [ReqInline]byte
 	OutInline [OutInline]byte

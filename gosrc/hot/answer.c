@@ -359,6 +359,23 @@ answer_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool on_
     return 1;
 }
 
+/* callable(a[, b]) in the context of x's last task, where it had one. New reference or NULL. */
+static PyObject *
+call_in_context(turbo_exchange *x, PyObject *callable, PyObject *a, PyObject *b)
+{
+    PyObject *context = x->lane_context; // x holds it
+    PyObject *args[3] = {NULL, a, b};
+    if (context != NULL && PyContext_Enter(context) < 0) {
+        return NULL;
+    }
+    PyObject *result =
+        PyObject_Vectorcall(callable, args + 1, (b ? 2u : 1u) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL); // new
+    if (context != NULL && PyContext_Exit(context) < 0) {
+        Py_CLEAR(result);
+    }
+    return result;
+}
+
 int
 answer_result(hot_server *srv, turbo_exchange *x, PyObject *result, bool on_loop)
 {
@@ -385,7 +402,7 @@ answer_result(hot_server *srv, turbo_exchange *x, PyObject *result, bool on_loop
         }
         return answer_response(srv, x, result, on_loop);
     }
-    made = PyObject_CallOneArg(plan->encode, result); // new
+    made = call_in_context(x, plan->encode, result, NULL); // new
     if (made == NULL) {
         return -1;
     }
@@ -440,7 +457,7 @@ answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop)
     }
     proxy = proxy_of(srv, x); // new
     if (proxy != NULL && ((hot_proxy *)proxy)->failures++ < MAX_FAILURES) {
-        response = PyObject_CallMethodObjArgs(srv->errors, st->s_quick, proxy, exc, NULL); // new
+        response = call_in_context(x, srv->quick, proxy, exc); // new
     }
     if (response == Py_None) {
         rc = 1;

@@ -155,6 +155,32 @@ pending_new(hot_proxy *p, bool for_send)
     return (PyObject *)w;
 }
 
+/* Drop the futures that are done: who asks again and again whether the client is there leaves one behind each time. */
+static void
+prune(hot_server *srv, PyObject *futures)
+{
+    Py_ssize_t kept = 0, n = PyList_GET_SIZE(futures);
+    Py_INCREF(futures);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *future = PyList_GET_ITEM(futures, i);
+        PyObject *done = PyObject_CallMethodNoArgs(future, srv->st->s_done); // new
+        if (done == NULL) {
+            PyErr_Clear();
+        }
+        if (done != Py_True) {
+            PyList_SET_ITEM(futures, i, PyList_GET_ITEM(futures, kept));
+            PyList_SET_ITEM(futures, kept++, future);
+        }
+        Py_XDECREF(done);
+    }
+    if (PyList_SetSlice(futures, kept, n, NULL) < 0) {
+        PyErr_Clear();
+    }
+    Py_DECREF(futures);
+}
+
+#define PRUNE_AT 16 /* and at each power of two from there */
+
 /* Each waiter has a future of its own: cancelling one must not cancel another. */
 static int
 pending_wait(pending_object *w)
@@ -164,6 +190,10 @@ pending_wait(pending_object *w)
     PyObject *future = PyObject_CallNoArgs(p->srv->create_future); // new
     if (future == NULL) {
         return -1;
+    }
+    Py_ssize_t n = *list == NULL ? 0 : PyList_GET_SIZE(*list);
+    if (n >= PRUNE_AT && (n & (n - 1)) == 0) {
+        prune(p->srv, *list);
     }
     if (*list == NULL) {
         *list = PyList_New(0);
@@ -259,13 +289,11 @@ PyType_Spec pending_spec = {
     .slots = pending_slots,
 };
 
-/* Wake all that wait; each looks for itself whether there is something for it. */
-static void
-wake_all(hot_server *srv, PyObject **list)
+/* Give each future a result that has none. Loop's thread. */
+void
+proxy_wake(hot_server *srv, PyObject *futures)
 {
-    PyObject *futures = *list;
-    *list = NULL;
-    for (Py_ssize_t i = 0; futures != NULL && i < PyList_GET_SIZE(futures); i++) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(futures); i++) {
         PyObject *future = PyList_GET_ITEM(futures, i);
         PyObject *done = PyObject_CallMethodNoArgs(future, srv->st->s_done); // new
         PyObject *r = done == Py_False ? PyObject_CallMethodOneArg(future, srv->st->s_set_result, Py_None) : NULL;
@@ -275,7 +303,28 @@ wake_all(hot_server *srv, PyObject **list)
         Py_XDECREF(done);
         Py_XDECREF(r);
     }
-    Py_XDECREF(futures);
+}
+
+/* Wake all that wait; each looks for itself whether there is something for it. Any thread. */
+static void
+wake_all(hot_server *srv, PyObject **list)
+{
+    PyObject *futures = *list;
+    *list = NULL;
+    if (futures == NULL) {
+        return;
+    }
+    if (server_on_loop(srv)) {
+        proxy_wake(srv, futures);
+    } else if (srv->wake_method != NULL) {
+        PyObject *r = PyObject_CallMethodObjArgs(srv->loop, srv->st->s_call_soon_threadsafe, srv->wake_method, futures,
+                                                 NULL); // new
+        if (r == NULL) {
+            PyErr_Clear(); // the loop is closed, and nobody waits any more
+        }
+        Py_XDECREF(r);
+    }
+    Py_DECREF(futures);
 }
 
 /* ---- the proxy ------------------------------------------------------------ */
@@ -330,6 +379,7 @@ proxy_close(turbo_exchange *x)
         wake_all(p->srv, &p->waiters);
         wake_all(p->srv, &p->drain);
     }
+    Py_CLEAR(p->request); // it holds receive and send, and so the proxy
     Py_DECREF(p);
 }
 
@@ -388,6 +438,11 @@ static PyObject *
 proxy_receive(PyObject *self, PyObject *Py_UNUSED(noargs))
 {
     hot_proxy *p = (hot_proxy *)self;
+    if (p->x != NULL && !(p->x->flags & TURBO_REQ_BODY_END) && !server_on_loop(p->srv)) {
+        PyErr_SetString(PyExc_RuntimeError, "turboapi: a body that is not here yet can only be received on the loop of "
+                                            "the server; use anyio.from_thread.run in another thread");
+        return NULL;
+    }
     PyObject *m = message_now(p); // new
     if (m != NULL) {
         return ready_new(p->srv->st, m);
@@ -568,6 +623,11 @@ proxy_send(PyObject *self, PyObject *message)
     turbo_exchange *x = p->x;
     if (!PyDict_Check(message)) {
         PyErr_Format(PyExc_TypeError, "an ASGI message is a dict, not %.100s", Py_TYPE(message)->tp_name);
+        return NULL;
+    }
+    if (!server_on_loop(p->srv)) {
+        PyErr_SetString(PyExc_RuntimeError, "turboapi: send can only be called on the loop of the server; use "
+                                            "anyio.from_thread.run in another thread");
         return NULL;
     }
     if (x == NULL || exchange_detached(x)) {

@@ -25,8 +25,8 @@ typedef struct {
     PyObject *simple_types;  /* dict: type -> bool, is Response.__call__ its __call__ */
     PyObject *json_type;     /* b"application/json" */
     PyObject *await_any;     /* async def: awaits its argument */
-    PyObject *kw_task_eager; /* ("loop", "eager_start") */
-    PyObject *kw_task_plain; /* ("loop",) */
+    PyObject *kw_task_eager; /* ("loop", "context", "eager_start") */
+    PyObject *kw_task_plain; /* ("loop", "context") */
     /* ASGI */
     PyObject *empty_bytes, *v_http, *v_https, *v_11, *v_10, *asgi_version, *asgi_spec, *extensions;
     PyObject *msg_request, *msg_disconnect, *msg_start, *msg_body, *msg_hint;
@@ -150,12 +150,14 @@ struct hot_server {
     PyObject_HEAD
     hot_state *st; /* borrowed; the type keeps the module */
     int64_t handle;
+    unsigned long loop_thread;
     int fd;
     bool closed, in_turn, eager, flush_due;
     bool hold_gil_now;
     uint64_t hold_gil_until;
     PyObject *loop, *app, *app_state, *root_path, *errors, *task_type, *spawn, *on_change, *on_exit, *log, *cors;
-    PyObject *call_soon, *create_future, *flush_method;
+    PyObject *quick; /* errors.quick */
+    PyObject *call_soon, *create_future, *flush_method, *wake_method;
     PyObject *base_context; /* what every sync call copies */
     bool cors_always;     /* answers to requests without Origin change too */
     PyObject *cors_plain; /* then: what is added to a plain answer, packed; or NULL */
@@ -179,6 +181,13 @@ struct hot_server {
 };
 
 uint64_t hot_now(void); /* monotonic ns */
+
+/* Whether this is the thread of the server's loop. */
+static inline bool
+server_on_loop(hot_server *srv)
+{
+    return PyThread_get_thread_ident() == srv->loop_thread;
+}
 
 /* Nothing can be sent any more. A client that only closed its sending side is
    gone for receive(), but still gets its answer. */
@@ -262,6 +271,7 @@ struct hot_proxy {
 PyObject *proxy_of(hot_server *srv, turbo_exchange *x);
 void proxy_event(hot_server *srv, turbo_exchange *x, int kind);
 void proxy_close(turbo_exchange *x);
+void proxy_wake(hot_server *srv, PyObject *futures);
 PyObject *proxy_bound(hot_proxy *p, int which); /* 0: receive, 1: send */
 extern PyType_Spec exchange_spec, ready_spec, pending_spec, plan_spec, server_spec;
 

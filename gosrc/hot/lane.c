@@ -306,7 +306,7 @@ static PyObject *
 call_stage(hot_server *srv, hot_plan *plan, turbo_exchange *x, int stage)
 {
     PyObject *result;
-    PyObject *context = PyContext_Copy(srv->base_context); // new
+    PyObject *context = PyContext_Copy(x->lane_context ? x->lane_context : srv->base_context); // new
     if (context == NULL || PyContext_Enter(context) < 0) {
         Py_XDECREF(context);
         return NULL;

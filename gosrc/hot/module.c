@@ -57,8 +57,8 @@ make_names(hot_state *st)
     st->empty_bytes = PyBytes_FromString("");
     st->extensions = PyDict_New();
     st->simple_types = PyDict_New();
-    st->kw_task_eager = Py_BuildValue("(ss)", "loop", "eager_start");
-    st->kw_task_plain = Py_BuildValue("(s)", "loop");
+    st->kw_task_eager = Py_BuildValue("(sss)", "loop", "context", "eager_start");
+    st->kw_task_plain = Py_BuildValue("(ss)", "loop", "context");
     st->msg_hint = PyUnicode_InternFromString("http.response.early_hint");
     if (PyErr_Occurred() || st->extensions == NULL) {
         return -1;

@@ -127,13 +127,15 @@ void
 server_release(hot_server *srv, turbo_exchange *x)
 {
     proxy_close(x);
-    PyObject *plan = x->lane_plan, *arg = x->lane_arg;
+    PyObject *plan = x->lane_plan, *arg = x->lane_arg, *context = x->lane_context;
     x->lane_plan = NULL;
     x->lane_arg = NULL;
+    x->lane_context = NULL;
     x->ops |= TURBO_OP_RELEASE;
     atomic_fetch_sub(&srv->in_flight, 1);
     Py_XDECREF(plan);
     Py_XDECREF(arg);
+    Py_XDECREF(context);
 }
 
 /* Nobody will take what a call thread gives back. payload is stolen. GIL held. */
@@ -196,6 +198,17 @@ server_flush_py(hot_server *srv, PyObject *Py_UNUSED(noargs))
 {
     srv->flush_due = false;
     server_flush(srv);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+server_wake(hot_server *srv, PyObject *futures)
+{
+    if (!PyList_Check(futures)) {
+        PyErr_SetString(PyExc_TypeError, "turboapi: wake takes a list of futures");
+        return NULL;
+    }
+    proxy_wake(srv, futures);
     Py_RETURN_NONE;
 }
 
@@ -371,6 +384,7 @@ server_close(hot_server *srv, PyObject *Py_UNUSED(noargs))
     plans_clear(srv);
     watch_clear(srv);
     Py_CLEAR(srv->flush_method);
+    Py_CLEAR(srv->wake_method);
     Py_RETURN_NONE;
 }
 
@@ -399,6 +413,7 @@ server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     srv->st = hot_state_of(type);
     srv->handle = handle;
     srv->fd = fd;
+    srv->loop_thread = PyThread_get_thread_ident();
     srv->eager = eager;
     srv->loop = Py_NewRef(loop);
     srv->app = Py_NewRef(app);
@@ -411,12 +426,14 @@ server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     srv->on_exit = Py_NewRef(on_exit);
     srv->log = Py_NewRef(log);
     srv->base_context = PyContext_CopyCurrent();
+    srv->quick = PyObject_GetAttr(errors, srv->st->s_quick);
     srv->call_soon = PyObject_GetAttr(loop, srv->st->s_call_soon);
     srv->create_future = PyObject_GetAttr(loop, srv->st->s_create_future);
     srv->flush_method = PyObject_GetAttrString((PyObject *)srv, "flush");
+    srv->wake_method = PyObject_GetAttrString((PyObject *)srv, "wake");
     srv->events = malloc(HOT_TURN_MAX * sizeof *srv->events);
-    if (srv->base_context == NULL || srv->call_soon == NULL || srv->create_future == NULL ||
-        srv->flush_method == NULL || srv->events == NULL) {
+    if (srv->base_context == NULL || srv->quick == NULL || srv->call_soon == NULL || srv->create_future == NULL ||
+        srv->flush_method == NULL || srv->wake_method == NULL || srv->events == NULL) {
         if (!PyErr_Occurred()) {
             PyErr_NoMemory();
         }
@@ -432,8 +449,8 @@ fail:
     X(loop)                                                                                                            \
     X(app)                                                                                                             \
     X(app_state)                                                                                                       \
-    X(root_path) X(errors) X(task_type) X(spawn) X(on_change) X(on_exit) X(log) X(cors) X(call_soon) X(create_future)  \
-        X(flush_method) X(base_context) X(cors_plain)
+    X(root_path) X(errors) X(task_type) X(spawn) X(on_change) X(on_exit) X(log) X(cors) X(quick) X(call_soon) X(create_future)  \
+        X(flush_method) X(wake_method) X(base_context) X(cors_plain)
 
 static int
 server_traverse(hot_server *srv, visitproc visit, void *arg)
@@ -488,6 +505,7 @@ static PyMethodDef server_methods[] = {
     M(cancel_all, METH_NOARGS, "cancel_all() -> None: cancel every running task of the loop lane."),
     M(set_limit, METH_O, "set_limit(n) -> None: at most n call threads."),
     M(stats, METH_NOARGS, "stats() -> dict: counters of the lanes."),
+    M(wake, METH_O, "wake(futures) -> None: give each a result that has none."),
     M(close, METH_NOARGS, "close() -> None: turn does nothing any more."),
     {"flush", (PyCFunction)(void (*)(void))server_flush_py, METH_NOARGS, PyDoc_STR("flush() -> None: write answers.")},
     {"lane_main", (PyCFunction)(void (*)(void))lane_main, METH_NOARGS,

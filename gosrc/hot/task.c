@@ -121,7 +121,13 @@ task_start(hot_server *srv, turbo_exchange *x, int kind, PyObject *coro)
             return 0;
         }
     }
-    PyObject *args[4] = {NULL, coro, srv->loop, Py_True};
+    /* All that follows in this exchange sees what this task's code sets, as in FastAPI's one task. */
+    if (x->lane_context == NULL && (x->lane_context = PyContext_CopyCurrent()) == NULL) {
+        Py_DECREF(coro);
+        finish(srv, x, kind, NULL);
+        return 0;
+    }
+    PyObject *args[5] = {NULL, coro, srv->loop, x->lane_context, Py_True};
     PyObject *task = PyObject_Vectorcall(srv->task_type, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
                                          srv->eager ? st->kw_task_eager : st->kw_task_plain); // new
     Py_DECREF(coro);

@@ -46,7 +46,7 @@ take_requests(hot_server *srv, int n, turbo_exchange **first, turbo_exchange **l
         turbo_event *ev = &srv->events[i];
         turbo_exchange *x = ev->x;
         if (ev->kind == TURBO_EV_REQUEST) {
-            x->lane_plan = x->lane_obj = x->lane_arg = NULL;
+            x->lane_plan = x->lane_obj = x->lane_arg = x->lane_context = NULL;
             x->lane_next = NULL;
             x->lane_state = 0;
             srv->requests++;
