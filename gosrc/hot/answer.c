@@ -415,8 +415,8 @@ answer_result(hot_server *srv, turbo_exchange *x, PyObject *result, bool on_loop
 static void
 answer_base_exception(hot_server *srv, turbo_exchange *x, PyObject *exc, bool on_loop)
 {
-    server_log(srv, 40, exc, "%.*s %.*s: the handler raised %s\n", (int)x->method_name.len, x->req + x->method_name.off,
-               (int)x->raw_path.len, x->req + x->raw_path.off, Py_TYPE(exc)->tp_name);
+    char line[HOT_REQUEST_LINE];
+    server_log(srv, 40, exc, "%s: the handler raised %s\n", hot_request_line(x, line), Py_TYPE(exc)->tp_name);
     x->ops |= TURBO_OP_CLOSE;
     answer_text(x, 500, "Internal Server Error", NULL, NULL);
     if (!PyErr_GivenExceptionMatches(exc, PyExc_SystemExit) &&

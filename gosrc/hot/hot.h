@@ -48,6 +48,7 @@ typedef struct {
 
 extern struct PyModuleDef hot_module;
 hot_state *hot_state_of(PyTypeObject *type);
+int hot_load_fastapi(hot_state *st); /* import what plans need: 60 ms that other applications do not wait for */
 
 typedef struct hot_server hot_server;
 
@@ -181,6 +182,8 @@ struct hot_server {
 };
 
 uint64_t hot_now(void); /* monotonic ns */
+#define HOT_REQUEST_LINE 256
+const char *hot_request_line(turbo_exchange *x, char line[HOT_REQUEST_LINE]);
 
 /* Whether this is the thread of the server's loop. */
 static inline bool

@@ -85,6 +85,20 @@ make_await_any(hot_state *st)
     return st->await_any == NULL ? -1 : 0;
 }
 
+int
+hot_load_fastapi(hot_state *st)
+{
+    if (st->response_call != NULL) {
+        return 0;
+    }
+    if (import_name("pydantic_core", "to_json", &st->to_json) < 0 ||
+        import_name("starlette.responses", "Response", &st->response_type) < 0) {
+        return -1;
+    }
+    st->response_call = PyObject_GetAttr(st->response_type, st->s___call__);
+    return st->response_call == NULL ? -1 : 0;
+}
+
 /* Fill the module's state. GIL held. Returns 0, or -1 with an exception set. */
 static int
 hot_exec(PyObject *module)
@@ -93,15 +107,13 @@ hot_exec(PyObject *module)
     if (make_names(st) < 0 || make_await_any(st) < 0 || add_type(module, &server_spec, &st->server_type) < 0 ||
         add_type(module, &exchange_spec, &st->exchange_type) < 0 || add_type(module, &plan_spec, &st->plan_type) < 0 ||
         add_type(module, &ready_spec, &st->ready_type) < 0 || add_type(module, &pending_spec, &st->pending_type) < 0 ||
-        add_type(module, &job_spec, &st->job_type) < 0 || import_name("pydantic_core", "to_json", &st->to_json) < 0 ||
-        import_name("starlette.responses", "Response", &st->response_type) < 0) {
+        add_type(module, &job_spec, &st->job_type) < 0) {
         return -1;
     }
-    st->response_call = PyObject_GetAttr(st->response_type, st->s___call__);
     st->fallback = PyErr_NewExceptionWithDoc(
         "turboapi._hot.Fallback", "Raised by an entry point before any side effect: the ASGI application answers.",
         NULL, NULL);
-    if (st->response_call == NULL || st->fallback == NULL) {
+    if (st->fallback == NULL) {
         return -1;
     }
     return PyModule_AddObjectRef(module, "Fallback", st->fallback);

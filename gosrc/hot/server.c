@@ -34,6 +34,15 @@ hot_take_exception(void)
 #endif
 }
 
+/* Method and path for a log line, cut to the size of `line`. Any thread. Returns line. */
+const char *
+hot_request_line(turbo_exchange *x, char line[HOT_REQUEST_LINE])
+{
+    snprintf(line, HOT_REQUEST_LINE, "%.*s %.*s", (int)x->method_name.len, x->req + x->method_name.off,
+             (int)x->raw_path.len, x->req + x->raw_path.off);
+    return line;
+}
+
 /* Tell the application's log. Keeps a raised exception raised. GIL held. */
 void
 server_log(hot_server *srv, int level, PyObject *exc, const char *format, ...)
@@ -265,6 +274,9 @@ server_set_plans(hot_server *srv, PyObject *args)
     if (!PyArg_ParseTuple(args, "IOO|O:set_plans", &version, &plans, &watch, &cors) ||
         (fast = PySequence_Fast(plans, "turboapi: plans must be a sequence")) == NULL) {
         return NULL;
+    }
+    if (PySequence_Fast_GET_SIZE(fast) > 0 && hot_load_fastapi(srv->st) < 0) {
+        goto fail;
     }
     made = PyMem_Calloc((size_t)PySequence_Fast_GET_SIZE(fast) + 1, sizeof *made);
     if (made == NULL) {

@@ -237,8 +237,8 @@ finish_app(hot_server *srv, turbo_exchange *x, int kind, bool ok)
             return;
         }
         PyObject *exc = hot_take_exception(); // new
-        server_log(srv, 40, exc, "Exception in ASGI application: %.*s %.*s\n", (int)x->method_name.len,
-                   x->req + x->method_name.off, (int)x->raw_path.len, x->req + x->raw_path.off);
+        char line[HOT_REQUEST_LINE];
+        server_log(srv, 40, exc, "Exception in ASGI application: %s\n", hot_request_line(x, line));
         if (exc != NULL && (PyErr_GivenExceptionMatches(exc, PyExc_SystemExit) ||
                             PyErr_GivenExceptionMatches(exc, PyExc_KeyboardInterrupt))) {
             server_exit(srv, exc);
