@@ -92,6 +92,9 @@ class Server:
         A turn inside a turn does nothing.
         """
 
+    def wake(self, futures: list[Any]) -> None:
+        """Give each future a result that has none: what another thread asks the loop for. The hot path schedules it."""
+
     def flush(self) -> None:
         """Hand the answers made outside a turn to the engine. The hot path schedules it by itself."""
 
