@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import FastAPI, Path
+from starlette.convertors import UUIDConvertor
 
 from ..case import case
 from ..request import get, head, post
@@ -93,7 +94,9 @@ def path_str(trace: Trace) -> FastAPI:
         ({200, 404}, get("/id/123E4567-E89B-12D3-A456-426614174000")),
         (404, get("/id/123e4567")),
         (422, get("/mixed/12")),
-    ]
+    ],
+    # Releases of Starlette whose UUID has lower case only: the engine's router knows the newer pattern.
+    fallback=[] if "A-F" in UUIDConvertor.regex else ["GET /id/{key:uuid}"],
 )
 def converters(trace: Trace) -> FastAPI:
     app = FastAPI()

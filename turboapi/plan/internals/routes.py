@@ -15,7 +15,14 @@ from ..facts import RouteFacts
 
 __all__ = ["routes"]
 
-_CONVERTORS = (StringConvertor, PathConvertor, IntegerConvertor, FloatConvertor, UUIDConvertor)
+# The patterns that the engine's router knows. Releases differ: before Starlette 0.40 a UUID had lower case only.
+_CONVERTORS = {
+    StringConvertor: "[^/]+",
+    PathConvertor: ".*",
+    IntegerConvertor: "[0-9]+",
+    FloatConvertor: r"[0-9]+(\.[0-9]+)?",
+    UUIDConvertor: "[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}",
+}
 _MATCHES = (routing.Route.matches, _routing.APIRoute.matches)
 _HANDLES = (routing.Route.handle, _routing.APIRoute.handle)
 
@@ -86,7 +93,11 @@ def _route(route: Any, effective: Any, included: Any) -> Iterator[RouteFacts]:
     methods = tuple(sorted(effective.methods)) if effective.methods else None
     allow = ", ".join(effective.methods) if effective.methods else ""
     name = str(effective.name)
-    strange = [key for key, convertor in effective.param_convertors.items() if type(convertor) not in _CONVERTORS]
+    strange = [
+        key
+        for key, convertor in effective.param_convertors.items()
+        if _CONVERTORS.get(type(convertor)) != convertor.regex
+    ]
     if strange:
         why = "path with a convertor of the application's own"
         yield RouteFacts("loose", effective, included, path, methods, allow, name, None, why, _loosened(path, strange))
