@@ -11,7 +11,7 @@ about. It then takes part in everything:
     test_wild      requests made from its OpenAPI schema, and its own requests spoiled
     test_bookshop  the examples
 
-`both.py` asks, `oracle.py` is the application's own face, `client.py` the other end of the sockets, `reply.py` says what
-counts as equal. Status, headers with order and duplicates, body and trace do; a server's own headers (date, server,
+`both.py` asks, `oracle.py` is the application's own face, `client.py` the other end of the sockets, `reply.py` says
+what counts as equal. Status, headers with order and duplicates, body and trace do; a server's own headers (date, server,
 framing, connection) do not.
 """
