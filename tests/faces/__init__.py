@@ -12,6 +12,6 @@ about. It then takes part in everything:
     test_bookshop  the examples
 
 `both.py` asks, `oracle.py` is the application's own face, `client.py` the other end of the sockets, `reply.py` says
-what counts as equal. Status, headers with order and duplicates, body and trace do; a server's own headers (date, server,
-framing, connection) do not.
+what counts as equal. Status, headers with order and duplicates, body and trace do; a server's own headers (date,
+server, framing, connection) do not.
 """
