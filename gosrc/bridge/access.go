@@ -157,7 +157,8 @@ func (x *Exchange) SetClient(host string, port uint16) {
 	x.ClientPort = port
 }
 
-// SetServer notes who answers, as text; a longer host is cut.
+// SetServer notes who answers, as text; a longer host is cut, which no path of a
+// Unix socket is.
 func (x *Exchange) SetServer(host string, port uint16) {
 	x.ServerHost[copy(x.ServerHost[:len(x.ServerHost)-1], host)] = 0
 	x.ServerPort = port

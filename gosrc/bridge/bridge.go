@@ -58,9 +58,9 @@ var list struct {
 }
 
 // Acquire takes a record off the free list. Any thread. Everything before the
-// inline buffers is zero but gen, index, plan (PlanApp), origin and content
-// type (-1), and req and out, which point at the inline buffers. The caller
-// owns it until it hands it on or calls Release. It panics without memory.
+// server's host is zero but gen, index, plan (PlanApp), origin and content
+// type (-1), and req and out, which point at the inline buffers; the server's
+// host is empty. The caller owns it until it hands it on or calls Release. It panics without memory.
 func Acquire() *Exchange {
 	list.Lock()
 	if len(list.free) == 0 {
@@ -74,13 +74,14 @@ func Acquire() *Exchange {
 	list.free = list.free[:last]
 	list.Unlock()
 
-	// Safe: the bytes between index and req_inline belong to x, which nobody
+	// Safe: the bytes between index and server_host belong to x, which nobody
 	// else has; pointers among them are C's and were freed by Release.
 	clear(unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(x), identityEnd)), recordHead-identityEnd))
 	x.Plan = PlanApp
 	x.Req, x.ReqCap = &x.ReqInline[0], ReqInline
 	x.OutPtr, x.OutCap = &x.OutInline[0], OutInline
 	x.Origin, x.ContentType = -1, -1
+	x.ServerHost[0] = 0
 	return x
 }
 

@@ -218,11 +218,15 @@ func TestSlots(t *testing.T) {
 func TestAddresses(t *testing.T) {
 	x := acquire(t)
 	x.SetClient("192.0.2.1", 8000)
-	x.SetServer(strings.Repeat("a", 100), 1)
+	x.SetServer(strings.Repeat("a", 108), 1)
+	if x.ServerHost[107] != 'a' || x.ServerHost[108] != 0 || x.ServerPort != 1 {
+		t.Error("the longest path of a Unix socket is cut")
+	}
+	x.SetServer(strings.Repeat("a", 200), 1)
 	if got := string(bytes.SplitN(x.ClientHost[:], []byte{0}, 2)[0]); got != "192.0.2.1" || x.ClientPort != 8000 {
 		t.Errorf("client %q %d", got, x.ClientPort)
 	}
-	if x.ServerHost[44] != 'a' || x.ServerHost[45] != 0 {
+	if x.ServerHost[108] != 'a' || x.ServerHost[109] != 0 {
 		t.Error("a long host is not cut and terminated")
 	}
 }

@@ -81,6 +81,7 @@ enum { TURBO_PLAN_APP = -1 }; /* no plan: run the ASGI application */
 
 #define TURBO_REQ_INLINE 2304
 #define TURBO_OUT_INLINE 1280
+#define TURBO_SERVER_HOST 110 /* 108 bytes of a Unix socket's path, a NUL and one to fill the word */
 
 typedef struct turbo_exchange {
     /* identity */
@@ -130,18 +131,19 @@ typedef struct turbo_exchange {
     uint64_t out_len, out_cap;
     uint64_t unsent; /* written by Flush: payload bytes the kernel has not taken yet */
 
-    /* addresses, NUL-terminated text */
+    /* addresses, NUL-terminated text; that of a Unix socket is its path */
     char client_host[46];
     uint16_t client_port;
-    char server_host[46];
-    uint16_t server_port;
-
     /* C's and the lanes' own; Go never looks */
     void *lane_plan;
     void *lane_obj;
     void *lane_arg;
     struct turbo_exchange *lane_next;
     void *lane_context; /* contextvars.Context of the last task on the loop lane, or NULL */
+
+    /* Acquire does not zero what is below, but for the first byte of server_host. */
+    uint16_t server_port;
+    char server_host[TURBO_SERVER_HOST];
 
     char req_inline[TURBO_REQ_INLINE];
     char out_inline[TURBO_OUT_INLINE];

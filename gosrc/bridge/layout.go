@@ -78,14 +78,15 @@ type Exchange struct {
 
 	ClientHost [46]byte
 	ClientPort uint16
-	ServerHost [46]byte
-	ServerPort uint16
 
 	LanePlan    unsafe.Pointer
 	LaneObj     unsafe.Pointer
 	LaneArg     uint64
 	LaneNext    *Exchange
 	LaneContext uint64
+
+	ServerPort uint16
+	ServerHost [ServerHostSize]byte
 
 	ReqInline [ReqInline]byte
 	OutInline [OutInline]byte
@@ -142,6 +143,8 @@ const (
 	ReqInline = C.TURBO_REQ_INLINE
 	OutInline = C.TURBO_OUT_INLINE
 
+	ServerHostSize = C.TURBO_SERVER_HOST
+
 	HighWater = C.TURBO_HIGH_WATER
 	LowWater  = C.TURBO_LOW_WATER
 	InboxMax  = C.TURBO_INBOX_MAX
@@ -150,7 +153,7 @@ const (
 // The part of a record that Acquire zeroes: from here up to there.
 const (
 	identityEnd = unsafe.Offsetof(Exchange{}.Conn)
-	recordHead  = unsafe.Offsetof(Exchange{}.ReqInline)
+	recordHead  = unsafe.Offsetof(Exchange{}.ServerHost)
 )
 
 // A twin of another size does not compile. That every field is where C has it

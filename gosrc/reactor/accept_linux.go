@@ -25,8 +25,9 @@ const (
 type listener struct {
 	fd      int // -1: closed
 	unix    bool
-	any     bool // bound to a wildcard: every connection has its own address
-	paused  bool // not in epoll
+	path    string // of a Unix socket; an unnamed one has none
+	any     bool   // bound to a wildcard: every connection has its own address
+	paused  bool   // not in epoll
 	address address
 }
 
@@ -36,7 +37,11 @@ func newListener(l core.Listener) listener {
 		setNoDelay(l.FD) // accepted sockets inherit it
 	}
 	var sa syscall.RawSockaddrAny
-	if sockname(l.FD, &sa) == 0 {
+	switch {
+	case sockname(l.FD, &sa) != 0:
+	case out.unix:
+		out.path = pathOf(&sa)
+	default:
 		out.any = out.address.from(&sa)
 	}
 	return out
@@ -99,7 +104,7 @@ func (r *Reactor) acceptOne(i int) bool {
 	fd, e := accept(l.fd, &r.peer)
 	switch e {
 	case 0:
-		r.arrive(l, fd)
+		r.arrive(i, fd)
 		return true
 	case syscall.EAGAIN:
 		return false
@@ -142,8 +147,9 @@ func (r *Reactor) resumeAccept() {
 	}
 }
 
-// arrive makes a connection of an accepted socket.
-func (r *Reactor) arrive(l *listener, fd int) {
+// arrive makes a connection of what listener i accepted.
+func (r *Reactor) arrive(i, fd int) {
+	l := &r.listeners[i]
 	slot, c := r.conns.take()
 	if c == nil {
 		closeFD(fd)
@@ -159,7 +165,7 @@ func (r *Reactor) arrive(l *listener, fd int) {
 	}
 	c.id = uint64(r.generation)<<32 | uint64(slot+1)
 	c.fd, c.phase, c.flags, c.since = int32(fd), phaseHead, fresh, r.now
-	c.server = l.address
+	c.server, c.listener = l.address, int16(i)
 	// Unix sockets report each byte that the client takes; for them this waits
 	// until it matters.
 	events := uint32(connEvents)
@@ -182,8 +188,7 @@ func (r *Reactor) arrive(l *listener, fd int) {
 	}
 }
 
-// from sets a to what sa says and reports whether that is a wildcard. A Unix
-// socket's address is its path; an unnamed one has none.
+// from sets a to what sa says and reports whether that is a wildcard.
 func (a *address) from(sa *syscall.RawSockaddrAny) (wildcard bool) {
 	*a = address{}
 	var ip netip.Addr
@@ -196,17 +201,25 @@ func (a *address) from(sa *syscall.RawSockaddrAny) (wildcard bool) {
 		// Safe: as above.
 		v6 := (*syscall.RawSockaddrInet6)(unsafe.Pointer(sa))
 		ip, a.port = netip.AddrFrom16(v6.Addr), swap(v6.Port)
-	case syscall.AF_UNIX:
-		// Safe: as above.
-		path := (*syscall.RawSockaddrUnix)(unsafe.Pointer(sa)).Path
-		// Longer paths than the record has room for are cut.
-		for i := 0; i < len(a.host)-1 && path[i] != 0; i++ {
-			a.host[i] = byte(path[i])
-		}
-		return false
 	}
 	ip.AppendTo(a.host[:0])
 	return ip.IsUnspecified()
+}
+
+// pathOf is the path of a Unix socket, at most 108 bytes. An unnamed one has none.
+func pathOf(sa *syscall.RawSockaddrAny) string {
+	if sa.Addr.Family != syscall.AF_UNIX {
+		return ""
+	}
+	var path []byte
+	// Safe: the family says which record sa holds.
+	for _, c := range (*syscall.RawSockaddrUnix)(unsafe.Pointer(sa)).Path {
+		if c == 0 {
+			break
+		}
+		path = append(path, byte(c))
+	}
+	return string(path)
 }
 
 // swap turns a port in network order around.

@@ -79,13 +79,15 @@ type conn struct {
 	// The loop's thread only.
 	queued   bool
 	slot     int16 // of the wheel, noSlot: none
+	listener int16 // that accepted it
 	next     *conn // in the run list
 	at, from *conn // neighbours in the wheel's slot
 
 	client, server address
 }
 
-// address is a socket address as the exchange has it.
+// address is an Internet address as the exchange has it. A Unix socket's path is
+// long, and the listener's.
 type address struct {
 	host [46]byte
 	port uint16

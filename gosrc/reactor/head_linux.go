@@ -123,10 +123,13 @@ func (r *Reactor) request(c *conn, in *input) {
 	c.x = x
 	x.Transport = transportID
 	x.TRead = r.now
-	x.ClientHost, x.ClientPort = c.client.host, c.client.port
-	x.ServerHost, x.ServerPort = c.server.host, c.server.port
 	if c.is(unixSocket) {
 		x.Flags |= bridge.ReqUnix
+		x.SetServer(r.listeners[c.listener].path, 0)
+	} else {
+		x.ClientHost, x.ClientPort = c.client.host, c.client.port
+		x.ServerPort = c.server.port
+		copy(x.ServerHost[:], c.server.host[:]) // with its NUL
 	}
 	disposition := r.table.Fill(x, h, in.bytes())
 	in.off += h.Len

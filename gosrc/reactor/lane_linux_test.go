@@ -311,7 +311,7 @@ func echo(l *lane, ev bridge.Event) {
 	}
 }
 
-func cText(b [46]byte) string {
+func cText(b []byte) string {
 	s, _, _ := strings.Cut(string(b[:]), "\x00")
 	return s
 }

@@ -210,9 +210,10 @@ func (s *Server) sweepOnce(now uint64) {
 // introduce tells x who asks and who answers.
 func (g *gate) introduce(x *bridge.Exchange) {
 	if g.unix {
-		x.Flags |= bridge.ReqUnix
+		x.Flags |= bridge.ReqUnix // a client has no address there
+	} else {
+		x.SetClient(g.clientHost, g.clientPort)
 	}
-	x.SetClient(g.clientHost, g.clientPort)
 	x.SetServer(g.serverHost, g.serverPort)
 }
 

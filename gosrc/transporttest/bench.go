@@ -16,8 +16,8 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -122,6 +122,9 @@ func (b *Bench) setTable(c Config) {
 	b.Host.SetTable(t)
 }
 
+// unixPathMax is the longest path of a Unix socket, without its NUL.
+const unixPathMax = 107
+
 func listenOn(t testing.TB, unixSocket bool) net.Listener {
 	t.Helper()
 	network, address := "tcp", "127.0.0.1:0"
@@ -131,7 +134,7 @@ func listenOn(t testing.TB, unixSocket bool) net.Listener {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { os.RemoveAll(dir) })
-		network, address = "unix", filepath.Join(dir, "s")
+		network, address = "unix", dir+"/"+strings.Repeat("s", unixPathMax-len(dir)-1)
 	}
 	ln, err := net.Listen(network, address)
 	if err != nil {

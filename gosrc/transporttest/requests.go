@@ -21,6 +21,7 @@ var requests = []suite{
 	{"an answer is not held back by half a request", notHeldBack},
 	{"Connection: close and HTTP/1.0", closes},
 	{"addresses reach the exchange", addresses},
+	{"a long path of a Unix socket reaches the exchange", longPath},
 	{"many clients, random pieces and pipelining", crowd},
 	{"a large head", largeHead},
 }
@@ -192,16 +193,30 @@ func closes(t *testing.T, open core.Opener) {
 	}
 }
 
+// showAddresses answers with the addresses of the exchange.
+var showAddresses = map[string]func(*Call){"/": func(c *Call) {
+	x := c.X()
+	text := func(b []byte) string { return string(b[:strings.IndexByte(string(b), 0)]) }
+	c.Reply(200, fmt.Sprintf("%s:%d %s:%d", text(x.ClientHost[:]), x.ClientPort, text(x.ServerHost[:]), x.ServerPort))
+}}
+
 func addresses(t *testing.T, open core.Opener) {
-	h := map[string]func(*Call){"/": func(c *Call) {
-		x := c.X()
-		text := func(b []byte) string { return string(b[:strings.IndexByte(string(b), 0)]) }
-		c.Reply(200, fmt.Sprintf("%s:%d %s:%d", text(x.ClientHost[:]), x.ClientPort, text(x.ServerHost[:]), x.ServerPort))
-	}}
-	b := Start(t, open, Config{}, h)
+	b := Start(t, open, Config{}, showAddresses)
 	c := b.Dial()
 	c.Send(fmt.Sprintf(get, "/"))
 	c.Expect("GET", 200, c.LocalAddr().String()+" "+c.RemoteAddr().String())
+}
+
+func longPath(t *testing.T, open core.Opener) {
+	b := Start(t, open, Config{Unix: true}, showAddresses)
+	path, c := b.Addr.String(), b.Dial()
+	if len(path) != unixPathMax {
+		t.Fatalf("the path is %q", path)
+	}
+	for range 2 {
+		c.Send(fmt.Sprintf(get, "/"))
+		c.Expect("GET", 200, ":0 "+path+":0")
+	}
 }
 
 func crowd(t *testing.T, open core.Opener) {
