@@ -11,6 +11,7 @@ import (
 // What the gate answers by itself.
 var refusals = []suite{
 	{"malformed and unsupported requests", malformed},
+	{"a WebSocket handshake", webSocket},
 	{"a refusal comes after the answers that are due", refusedInTurn},
 	{"a refusal reaches a client that keeps sending", refusedWhileSending},
 }
@@ -54,6 +55,26 @@ func malformed(t *testing.T, open core.Opener) {
 	}
 	if n := b.Requests.Load(); n != 0 {
 		t.Errorf("%d requests reached the lane", n)
+	}
+}
+
+func webSocket(t *testing.T, open core.Opener) {
+	b := Start(t, open, Config{Options: On}, plain)
+	const handshake = "Upgrade: %s\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+	c := b.Dial()
+	// Another protocol, or another method, is served as if nothing was offered.
+	c.Send("GET / HTTP/1.1\r\nHost: x\r\n" + fmt.Sprintf(handshake, "h2c"))
+	c.Expect("GET", 200, `{"a":1}`)
+	c.Send("POST / HTTP/1.1\r\nHost: x\r\n" + fmt.Sprintf(handshake, "websocket"))
+	c.Expect("POST", 200, `{"a":1}`)
+	c.Send("GET / HTTP/1.1\r\nHost: x\r\n" + fmt.Sprintf(handshake, "websocket") + fmt.Sprintf(get, "/"))
+	r := c.Expect("GET", 501, `{"detail":"WebSocket is not implemented"}`)
+	if r.Get("connection") != "close" || r.Get("content-type") != "application/json" {
+		t.Errorf("got %q", r.Raw)
+	}
+	c.ExpectEnd()
+	if refused, seen := b.Host.Count.Refused.Load(), b.Requests.Load(); refused != 1 || seen != 2 {
+		t.Errorf("%d refusals were counted, %d requests reached the lane", refused, seen)
 	}
 }
 

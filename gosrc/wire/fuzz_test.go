@@ -66,7 +66,7 @@ func checkHead(t *testing.T, b []byte, h *Head) {
 		t.Fatalf("%q\nwritten as %q: %v", head, out, err)
 	}
 	if h2.MethodID != h.MethodID || h2.Form != h.Form || h2.HasQuery != h.HasQuery || h2.EmptyPath != h.EmptyPath ||
-		h2.Chunked != h.Chunked || h2.KeepAlive != h.KeepAlive || h2.Expect100 != h.Expect100 || h2.Upgrade != h.Upgrade ||
+		h2.Chunked != h.Chunked || h2.KeepAlive != h.KeepAlive || h2.Expect100 != h.Expect100 ||
 		h2.ContentLength != h.ContentLength || h2.Host != h.Host || h2.CookieCount != h.CookieCount {
 		t.Fatalf("%q: %+v\nwritten as %q: %+v", head, h, out, h2)
 	}

@@ -120,7 +120,7 @@ func sameHead(t testing.TB, b string, h, h2 Head) {
 func equalHeads(h, h2 *Head) bool {
 	return h.Method == h2.Method && h.MethodID == h2.MethodID && h.Form == h2.Form && h.Minor == h2.Minor &&
 		h.HasQuery == h2.HasQuery && h.EmptyPath == h2.EmptyPath && h.Chunked == h2.Chunked &&
-		h.KeepAlive == h2.KeepAlive && h.Expect100 == h2.Expect100 && h.Upgrade == h2.Upgrade &&
+		h.KeepAlive == h2.KeepAlive && h.Expect100 == h2.Expect100 &&
 		h.Target == h2.Target && h.Path == h2.Path && h.Query == h2.Query && h.Authority == h2.Authority &&
 		h.ContentLength == h2.ContentLength && h.Host == h2.Host && h.Origin == h2.Origin &&
 		h.Cookie == h2.Cookie && h.ContentType == h2.ContentType && h.Authorization == h2.Authorization &&

@@ -32,8 +32,8 @@ func (p *Parser) known(name, value []byte, h *Head) *Refusal {
 			}
 		}
 	case 7:
-		if same(name, "upgrade") && len(value) > 0 {
-			p.protocol = true
+		if same(name, "upgrade") {
+			p.upgrade(value)
 		}
 	case 10:
 		if same(name, "connection") {
@@ -148,6 +148,20 @@ func (p *Parser) connection(v []byte) {
 	}
 }
 
+// upgrade looks for WebSocket among the protocols that the client offers. All
+// others are ignored, as a server may (RFC 9110, 7.8).
+func (p *Parser) upgrade(v []byte) {
+	const name = "websocket"
+	for len(v) > 0 {
+		var protocol []byte
+		protocol, v = element(v)
+		if len(protocol) > len(name) && protocol[len(name)] == '/' {
+			protocol = protocol[:len(name)] // the version
+		}
+		p.websocket = p.websocket || same(protocol, name)
+	}
+}
+
 // expectation reads an Expect field (RFC 9110, 10.1.1). HTTP/1.0 has none.
 func (p *Parser) expectation(v []byte, h *Head) *Refusal {
 	if h.Minor == 0 {
@@ -175,6 +189,9 @@ func (p *Parser) end(n int, h *Head) (bool, *Refusal) {
 	if p.coding && !h.Chunked {
 		return p.fail(errCoding) // RFC 9112, 6.3
 	}
+	if p.websocket && p.option && h.MethodID == MethodGET && h.Minor >= 1 {
+		return p.fail(errWebSocket) // the handshake of RFC 6455, 4.1
+	}
 	if h.Form == FormAbsolute && h.Host >= 0 {
 		// RFC 9112, 3.2.2: the field is ignored, the target's authority takes
 		// its place. Whoever reads the fields sees that one.
@@ -183,7 +200,6 @@ func (p *Parser) end(n int, h *Head) (bool, *Refusal) {
 	// RFC 9112, 9.3. What follows the head of a CONNECT is no request.
 	h.KeepAlive = !p.close && (h.Minor >= 1 || p.keep) && h.MethodID != MethodCONNECT
 	h.Expect100 = p.expect && h.HasBody()
-	h.Upgrade = p.protocol && p.option && h.Minor >= 1 // RFC 9110, 7.8
 	h.Len = n
 	p.pos, p.state = n, atDone
 	return true, nil

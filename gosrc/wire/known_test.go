@@ -144,21 +144,28 @@ func TestExpect100(t *testing.T) {
 	}
 }
 
-func TestUpgradeNeedsBothFieldsAndHTTP11(t *testing.T) {
+func TestWebSocketHandshakeIsRefused(t *testing.T) {
 	for _, c := range []struct {
-		version, lines string
-		want           bool
+		line, fields string
+		refused      bool
 	}{
-		{"1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n", true},
-		{"1.1", "Upgrade: websocket\r\nConnection: keep-alive, upgrade\r\n", true},
-		{"1.1", "Upgrade: websocket\r\n", false},
-		{"1.1", "Connection: upgrade\r\n", false},
-		{"1.1", "Connection: upgrade\r\nUpgrade:\r\n", false},
-		{"1.0", "Connection: upgrade\r\nUpgrade: websocket\r\n", false},
+		{"GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n", true},
+		{"GET /?x HTTP/1.1", "Upgrade: WebSocket\r\nConnection: keep-alive, upgrade\r\n", true},
+		{"GET http://a/ HTTP/1.1", "Connection: upgrade\r\nUpgrade: h2c, , websocket/13\r\n", true},
+		{"GET / HTTP/1.1", "Connection: upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n", true},
+		// RFC 9110, 7.8: what else is offered is ignored.
+		{"GET / HTTP/1.1", "Upgrade: websocket\r\n", false},
+		{"GET / HTTP/1.1", "Connection: upgrade\r\n", false},
+		{"GET / HTTP/1.1", "Connection: upgrade\r\nUpgrade:\r\n", false},
+		{"GET / HTTP/1.1", "Connection: upgrade\r\nUpgrade: h2c, websockets, xwebsocket, websocket;13, web/websocket\r\n", false},
+		{"GET / HTTP/1.0", "Connection: upgrade\r\nUpgrade: websocket\r\n", false},
+		{"POST / HTTP/1.1", "Connection: upgrade\r\nUpgrade: websocket\r\n", false},
 	} {
-		h := accept(t, "GET / HTTP/"+c.version+"\r\nHost: a\r\n"+c.lines+"\r\n")
-		if h.Upgrade != c.want {
-			t.Errorf("%s %q: %v", c.version, c.lines, h.Upgrade)
+		s := c.line + "\r\nHost: a\r\n" + c.fields + "\r\n"
+		if c.refused {
+			refuse(t, s, errWebSocket)
+		} else {
+			accept(t, s)
 		}
 	}
 }

@@ -20,12 +20,12 @@ type Parser struct {
 	state state
 	sub   uint8 // bytes of the version read, or empty lines skipped
 
-	coding   bool // a Transfer-Encoding field was there
-	close    bool // Connection: close
-	keep     bool // Connection: keep-alive
-	option   bool // Connection: upgrade
-	protocol bool // an Upgrade field was there
-	expect   bool // Expect: 100-continue
+	coding    bool // a Transfer-Encoding field was there
+	close     bool // Connection: close
+	keep      bool // Connection: keep-alive
+	option    bool // Connection: upgrade
+	websocket bool // Upgrade: websocket
+	expect    bool // Expect: 100-continue
 }
 
 type state uint8

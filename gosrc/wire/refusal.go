@@ -65,6 +65,7 @@ var (
 	errCoding        = &Refusal{400, "Unsupported Transfer-Encoding"}
 	errCodingOld     = &Refusal{400, "Transfer-Encoding in HTTP/1.0"}
 	errExpectation   = &Refusal{417, "Unsupported expectation"}
+	errWebSocket     = &Refusal{501, "WebSocket is not implemented"}
 )
 
 // Refusals of a chunked body.
