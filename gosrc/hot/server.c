@@ -108,8 +108,8 @@ server_flush(hot_server *srv)
     for (int i = 0; i < n; i++) {
         srv->dirty[i]->lane_state &= (uint8_t)~MARKED;
     }
-    if (srv->hold_gil_now) {
-        turboFlush(srv->handle, srv->dirty, n);
+    if (srv->hold_gil_now || (srv->hold_gil_until != 0 && hot_now() < srv->hold_gil_until)) {
+        turboFlush(srv->handle, srv->dirty, n); // a call thread computes: see next_events
         return;
     }
     PyThreadState *ts = PyEval_SaveThread();
