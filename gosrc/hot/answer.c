@@ -64,11 +64,11 @@ fields_append(turbo_exchange *x, const char *name, size_t nlen, const char *valu
     return 0;
 }
 
-/* Take back what was prepared but not flushed. */
+/* Take back what was prepared of the answer but not flushed. */
 static void
 answer_reset(turbo_exchange *x)
 {
-    x->ops &= TURBO_OP_CLOSE;
+    x->ops &= TURBO_OP_CLOSE | TURBO_OP_WANT;
     x->preset = TURBO_PRESET_NONE;
     x->fields_len = 0;
     x->out_len = 0;
@@ -128,6 +128,7 @@ with_cors(hot_server *srv, turbo_exchange *x, PyObject *headers)
 {
     turbo_field *fields = (turbo_field *)(x->req + x->fields_off);
     PyObject *text, *list, *r = NULL;
+    PyObject *step = Py_NewRef(srv->cors); // the loop may replace it meanwhile
     int cookie = 0;
     if (x->flags & TURBO_REQ_ORIGIN && x->origin >= 0) {
         turbo_span origin = fields[x->origin].value;
@@ -140,10 +141,11 @@ with_cors(hot_server *srv, turbo_exchange *x, PyObject *headers)
     }
     list = text == NULL ? NULL : PySequence_List(headers); // new
     if (list != NULL) {
-        r = PyObject_CallFunctionObjArgs(srv->cors, text, list, cookie ? Py_True : Py_False, NULL); // new
+        r = PyObject_CallFunctionObjArgs(step, text, list, cookie ? Py_True : Py_False, NULL); // new
         Py_DECREF(list);
     }
     Py_XDECREF(text);
+    Py_DECREF(step);
     return r;
 }
 
@@ -234,8 +236,8 @@ answer_bytes(hot_server *srv, turbo_exchange *x, PyObject *body)
     }
     x->status = (uint16_t)plan->status;
     x->preset = plan->preset && !cors ? TURBO_PRESET_JSON : TURBO_PRESET_NONE;
-    x->ops |= TURBO_OP_HEAD | TURBO_OP_END;
     if (x->preset == TURBO_PRESET_JSON) {
+        x->ops |= TURBO_OP_HEAD | TURBO_OP_END;
         return 0;
     }
     n = snprintf(length, sizeof length, "%zd", PyBytes_GET_SIZE(body));
@@ -244,33 +246,31 @@ answer_bytes(hot_server *srv, turbo_exchange *x, PyObject *body)
                                           plan->media); // new
         rc = headers == NULL ? -1 : answer_headers(srv, x, headers, true);
         Py_XDECREF(headers);
-        return rc;
+    } else {
+        rc = fields_append(x, "content-length", 14, length, (size_t)n);
+        if (rc == 0) {
+            rc = fields_append(x, "content-type", 12, PyBytes_AS_STRING(plan->media),
+                               (size_t)PyBytes_GET_SIZE(plan->media));
+        }
+        if (rc == 0 && cors) {
+            rc = fields_append_packed(x, srv->cors_plain);
+        }
     }
-    rc = fields_append(x, "content-length", 14, length, (size_t)n);
     if (rc == 0) {
-        rc =
-            fields_append(x, "content-type", 12, PyBytes_AS_STRING(plan->media), (size_t)PyBytes_GET_SIZE(plan->media));
+        x->ops |= TURBO_OP_HEAD | TURBO_OP_END;
     }
-    return rc == 0 && cors ? fields_append_packed(x, srv->cors_plain) : rc;
+    return rc;
 }
 
-/* Does this class send itself with Response.__call__? Remembered by class. 1, 0 or -1. */
+/* Does this class send itself with Response.__call__? Asked each time: a class may be changed, and classes made while
+   running must not be kept. 1, 0 or -1. */
 static int
 is_simple_type(hot_state *st, PyTypeObject *type)
 {
-    PyObject *known = PyDict_GetItemWithError(st->simple_types, (PyObject *)type); // borrowed
-    if (known == NULL) {
-        if (PyErr_Occurred()) {
-            return -1;
-        }
-        PyObject *call = PyObject_GetAttr((PyObject *)type, st->s___call__); // new
-        known = call == st->response_call ? Py_True : Py_False;
-        Py_XDECREF(call);
-        if (call == NULL || PyDict_SetItem(st->simple_types, (PyObject *)type, known) < 0) {
-            return -1;
-        }
-    }
-    return known == Py_True;
+    PyObject *call = PyObject_GetAttr((PyObject *)type, st->s___call__); // new
+    int simple = call == NULL ? -1 : call == st->response_call;
+    Py_XDECREF(call);
+    return simple;
 }
 
 static int
@@ -441,6 +441,10 @@ answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop)
     PyObject *proxy = NULL, *response = NULL;
     PyObject *exc = hot_take_exception(); // new
     int rc = 0;
+    if (exc == NULL) { // something returned NULL and raised nothing
+        PyErr_SetString(PyExc_SystemError, "turboapi: a handler failed without an exception");
+        exc = hot_take_exception();
+    }
     answer_reset(x);
     if (PyErr_GivenExceptionMatches(exc, st->fallback) && (x->lane_state & 0x7f) == 0) {
         Py_DECREF(exc);

@@ -21,8 +21,7 @@ typedef struct {
     PyObject *fallback;      /* _hot.Fallback, an exception class */
     PyObject *to_json;       /* pydantic_core.to_json */
     PyObject *response_type; /* starlette.responses.Response */
-    PyObject *response_call; /* Response.__call__ */
-    PyObject *simple_types;  /* dict: type -> bool, is Response.__call__ its __call__ */
+    PyObject *response_call; /* Response.__call__, or NULL where somebody has replaced it */
     PyObject *json_type;     /* b"application/json" */
     PyObject *await_any;     /* async def: awaits its argument */
     PyObject *kw_task_eager; /* ("loop", "context", "eager_start") */

@@ -56,7 +56,6 @@ make_names(hot_state *st)
     st->json_type = PyBytes_FromString("application/json");
     st->empty_bytes = PyBytes_FromString("");
     st->extensions = PyDict_New();
-    st->simple_types = PyDict_New();
     st->kw_task_eager = Py_BuildValue("(sss)", "loop", "context", "eager_start");
     st->kw_task_plain = Py_BuildValue("(ss)", "loop", "context");
     st->msg_hint = PyUnicode_InternFromString("http.response.early_hint");
@@ -85,18 +84,36 @@ make_await_any(hot_state *st)
     return st->await_any == NULL ? -1 : 0;
 }
 
+/* Response.__call__ as Starlette has it, for which C does the same itself. Where somebody has put another function there
+   before, all responses send themselves. New reference, or NULL without an exception. */
+static PyObject *
+own_response_call(hot_state *st)
+{
+    PyObject *call = PyObject_GetAttr(st->response_type, st->s___call__);        // new
+    PyObject *other = PyObject_GetAttrString(st->response_type, "init_headers"); // new
+    bool own = call != NULL && other != NULL && PyFunction_Check(call) && PyFunction_Check(other) &&
+               PyObject_RichCompareBool(((PyCodeObject *)PyFunction_GET_CODE(call))->co_filename,
+                                        ((PyCodeObject *)PyFunction_GET_CODE(other))->co_filename, Py_EQ) == 1;
+    PyErr_Clear();
+    Py_XDECREF(other);
+    if (!own) {
+        Py_CLEAR(call);
+    }
+    return call;
+}
+
 int
 hot_load_fastapi(hot_state *st)
 {
-    if (st->response_call != NULL) {
+    if (st->response_type != NULL) {
         return 0;
     }
     if (import_name("pydantic_core", "to_json", &st->to_json) < 0 ||
         import_name("starlette.responses", "Response", &st->response_type) < 0) {
         return -1;
     }
-    st->response_call = PyObject_GetAttr(st->response_type, st->s___call__);
-    return st->response_call == NULL ? -1 : 0;
+    st->response_call = own_response_call(st);
+    return 0;
 }
 
 /* Fill the module's state. GIL held. Returns 0, or -1 with an exception set. */
@@ -131,7 +148,7 @@ hot_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->job_type);
     Py_VISIT(st->to_json);
     Py_VISIT(st->response_type);
-    Py_VISIT(st->simple_types);
+    Py_VISIT(st->response_call);
     Py_VISIT(st->await_any);
     Py_VISIT(st->fallback);
     return 0;
