@@ -2,7 +2,8 @@
 
    Both callables give an awaitable that ends at once where nothing has to be
    waited for (Ready), so the common request makes no future. Pending waits for
-   an event of the exchange with a future of the loop. */
+   an event of the exchange with a future of the loop. Both have the methods of
+   a coroutine, because applications make tasks of what receive() gives. */
 #include "hot.h"
 
 /* ---- Ready: an awaitable with its value ----------------------------------- */
@@ -58,6 +59,45 @@ ready_next(PyObject *self)
     return stop_iteration(value);
 }
 
+static PyObject *
+ready_send_py(PyObject *self, PyObject *Py_UNUSED(arg))
+{
+    return ready_next(self);
+}
+
+/* Raise what throw(type_or_exception, value=None, traceback=None) was given. Returns NULL. */
+static PyObject *
+raise_thrown(PyObject *const *args, Py_ssize_t n)
+{
+    PyObject *exc = n > 0 ? args[0] : NULL;
+    PyObject *value = n > 1 && args[1] != Py_None ? args[1] : NULL;
+    PyObject *tb = n > 2 && args[2] != Py_None ? args[2] : NULL;
+    if (n < 1 || n > 3 || (tb != NULL && !PyTraceBack_Check(tb))) {
+        PyErr_SetString(PyExc_TypeError, "throw() takes an exception, or its type, value and traceback");
+    } else if (PyExceptionInstance_Check(exc) && value == NULL) {
+        PyErr_Restore(Py_NewRef(Py_TYPE(exc)), Py_NewRef(exc), tb ? Py_NewRef(tb) : PyException_GetTraceback(exc));
+    } else if (PyExceptionClass_Check(exc)) {
+        PyErr_Restore(Py_NewRef(exc), Py_XNewRef(value), Py_XNewRef(tb));
+    } else {
+        PyErr_Format(PyExc_TypeError, "throw() takes an exception, not %.100s", Py_TYPE(exc)->tp_name);
+    }
+    return NULL;
+}
+
+static PyObject *
+ready_throw(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    Py_CLEAR(((ready_object *)self)->value);
+    return raise_thrown(args, n);
+}
+
+static PyObject *
+ready_close(PyObject *self, PyObject *Py_UNUSED(noargs))
+{
+    Py_CLEAR(((ready_object *)self)->value);
+    Py_RETURN_NONE;
+}
+
 static void
 ready_dealloc(PyObject *self)
 {
@@ -67,9 +107,21 @@ ready_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
+static PyMethodDef ready_methods[] = {
+    {"send", ready_send_py, METH_O, NULL},
+    {"throw", (PyCFunction)(void (*)(void))ready_throw, METH_FASTCALL, NULL},
+    {"close", ready_close, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyType_Slot ready_slots[] = {
-    {Py_tp_dealloc, ready_dealloc},  {Py_am_await, PyObject_SelfIter}, {Py_am_send, ready_send},
-    {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, ready_next},     {0, NULL},
+    {Py_tp_dealloc, ready_dealloc},
+    {Py_am_await, PyObject_SelfIter},
+    {Py_am_send, ready_send},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, ready_next},
+    {Py_tp_methods, ready_methods},
+    {0, NULL},
 };
 
 PyType_Spec ready_spec = {
@@ -126,10 +178,13 @@ message_now(hot_proxy *p)
     return m;
 }
 
+/* Above the high-water mark an event is due when the queue has gone down, below
+   it none is: so that is the only mark to wait for, and the event alone makes
+   the lower one. */
 static bool
 may_send(hot_proxy *p)
 {
-    return p->x == NULL || exchange_detached(p->x) || p->x->unsent <= TURBO_LOW_WATER;
+    return p->x == NULL || exchange_detached(p->x) || p->x->unsent <= TURBO_HIGH_WATER;
 }
 
 /* ---- Pending: an awaitable that waits for an event ------------------------ */
@@ -137,7 +192,8 @@ may_send(hot_proxy *p)
 typedef struct {
     PyObject_HEAD
     hot_proxy *p;
-    PyObject *step; /* the future's iterator while waiting */
+    PyObject *future; /* while waiting */
+    PyObject *step;   /* its iterator */
     bool for_send;
 } pending_object;
 
@@ -149,37 +205,11 @@ pending_new(hot_proxy *p, bool for_send)
         return NULL;
     }
     w->p = (hot_proxy *)Py_NewRef((PyObject *)p);
-    w->step = NULL;
+    w->future = w->step = NULL;
     w->for_send = for_send;
     PyObject_GC_Track(w);
     return (PyObject *)w;
 }
-
-/* Drop the futures that are done: who asks again and again whether the client is there leaves one behind each time. */
-static void
-prune(hot_server *srv, PyObject *futures)
-{
-    Py_ssize_t kept = 0, n = PyList_GET_SIZE(futures);
-    Py_INCREF(futures);
-    for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *future = PyList_GET_ITEM(futures, i);
-        PyObject *done = PyObject_CallMethodNoArgs(future, srv->st->s_done); // new
-        if (done == NULL) {
-            PyErr_Clear();
-        }
-        if (done != Py_True) {
-            PyList_SET_ITEM(futures, i, PyList_GET_ITEM(futures, kept));
-            PyList_SET_ITEM(futures, kept++, future);
-        }
-        Py_XDECREF(done);
-    }
-    if (PyList_SetSlice(futures, kept, n, NULL) < 0) {
-        PyErr_Clear();
-    }
-    Py_DECREF(futures);
-}
-
-#define PRUNE_AT 16 /* and at each power of two from there */
 
 /* Each waiter has a future of its own: cancelling one must not cancel another. */
 static int
@@ -191,18 +221,41 @@ pending_wait(pending_object *w)
     if (future == NULL) {
         return -1;
     }
-    Py_ssize_t n = *list == NULL ? 0 : PyList_GET_SIZE(*list);
-    if (n >= PRUNE_AT && (n & (n - 1)) == 0) {
-        prune(p->srv, *list);
-    }
     if (*list == NULL) {
         *list = PyList_New(0);
     }
     if (*list != NULL && PyList_Append(*list, future) == 0) {
+        Py_XSETREF(w->future, Py_NewRef(future));
         w->step = PyObject_CallMethodNoArgs(future, p->srv->st->s___await__); // new
     }
     Py_DECREF(future);
     return w->step == NULL ? -1 : 0;
+}
+
+/* Wait no more. The future must not stay in the list: a handler may look for its
+   client's departure, with a short timeout, a million times. Keeps a raised exception. */
+static void
+pending_forget(pending_object *w)
+{
+    PyObject *future = w->future, *list = w->for_send ? w->p->drain : w->p->waiters;
+    w->future = NULL;
+    Py_CLEAR(w->step);
+    if (future == NULL) {
+        return;
+    }
+    for (Py_ssize_t i = list == NULL ? 0 : PyList_GET_SIZE(list); i-- > 0;) {
+        if (PyList_GET_ITEM(list, i) == future) {
+            PyObject *raised = hot_take_exception();
+            if (PyList_SetSlice(list, i, i + 1, NULL) < 0) {
+                PyErr_Clear(); // no memory to shrink it
+            }
+            if (raised != NULL) {
+                hot_raise(raised); // stolen
+            }
+            break;
+        }
+    }
+    Py_DECREF(future);
 }
 
 static PySendResult
@@ -220,15 +273,18 @@ pending_send(PyObject *self, PyObject *arg, PyObject **result)
                 return PYGEN_RETURN;
             }
             if (PyErr_Occurred() || pending_wait(w) < 0) {
+                pending_forget(w);
                 return PYGEN_ERROR;
             }
             arg = Py_None;
         }
-        PySendResult r = PyIter_Send(w->step, arg, result);
+        PyObject *step = Py_NewRef(w->step); // a future written in Python may come back here
+        PySendResult r = PyIter_Send(step, arg, result);
+        Py_DECREF(step);
         if (r == PYGEN_NEXT) {
             return r;
         }
-        Py_CLEAR(w->step);
+        pending_forget(w);
         if (r == PYGEN_ERROR) {
             return r;
         }
@@ -250,12 +306,42 @@ pending_next(PyObject *self)
     }
 }
 
+static PyObject *
+pending_send_py(PyObject *self, PyObject *arg)
+{
+    PyObject *result;
+    PySendResult r = pending_send(self, arg, &result);
+    return r == PYGEN_RETURN ? stop_iteration(result) : result;
+}
+
+static PyObject *
+pending_throw(PyObject *self, PyObject *const *args, Py_ssize_t n)
+{
+    pending_forget((pending_object *)self);
+    return raise_thrown(args, n);
+}
+
+static PyObject *
+pending_close(PyObject *self, PyObject *Py_UNUSED(noargs))
+{
+    pending_forget((pending_object *)self);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef pending_methods[] = {
+    {"send", pending_send_py, METH_O, NULL},
+    {"throw", (PyCFunction)(void (*)(void))pending_throw, METH_FASTCALL, NULL},
+    {"close", pending_close, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
 static int
 pending_traverse(PyObject *self, visitproc visit, void *arg)
 {
     pending_object *w = (pending_object *)self;
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(w->p);
+    Py_VISIT(w->future);
     Py_VISIT(w->step);
     return 0;
 }
@@ -266,20 +352,17 @@ pending_dealloc(PyObject *self)
     pending_object *w = (pending_object *)self;
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    Py_XDECREF(w->p);
-    Py_XDECREF(w->step);
+    pending_forget(w);
+    Py_DECREF(w->p);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }
 
 static PyType_Slot pending_slots[] = {
-    {Py_tp_dealloc, pending_dealloc},
-    {Py_tp_traverse, pending_traverse},
-    {Py_am_await, PyObject_SelfIter},
-    {Py_am_send, pending_send},
-    {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, pending_next},
-    {0, NULL},
+    {Py_tp_dealloc, pending_dealloc}, {Py_tp_traverse, pending_traverse},
+    {Py_am_await, PyObject_SelfIter}, {Py_am_send, pending_send},
+    {Py_tp_iter, PyObject_SelfIter},  {Py_tp_iternext, pending_next},
+    {Py_tp_methods, pending_methods}, {0, NULL},
 };
 
 PyType_Spec pending_spec = {

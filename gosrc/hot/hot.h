@@ -206,6 +206,7 @@ int server_flush_soon(hot_server *srv);                   /* loop, outside a tur
 void server_release(hot_server *srv, turbo_exchange *x);  /* any lane: forget x's objects and set RELEASE */
 void server_log(hot_server *srv, int level, PyObject *exc, const char *format, ...);
 PyObject *hot_take_exception(void); /* the raised exception, normalised; new reference or NULL */
+void hot_raise(PyObject *exc /* stolen */);
 void server_give_back(hot_server *srv, turbo_exchange *x, int kind, PyObject *payload /* stolen */);
 void server_exit(hot_server *srv, PyObject *exc); /* loop: SystemExit or KeyboardInterrupt from a handler */
 

@@ -43,6 +43,17 @@ hot_request_line(turbo_exchange *x, char line[HOT_REQUEST_LINE])
     return line;
 }
 
+/* Raise exc, which is stolen. GIL held. */
+void
+hot_raise(PyObject *exc)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(exc);
+#else
+    PyErr_Restore(Py_NewRef(Py_TYPE(exc)), exc, PyException_GetTraceback(exc));
+#endif
+}
+
 /* Tell the application's log. Keeps a raised exception raised. GIL held. */
 void
 server_log(hot_server *srv, int level, PyObject *exc, const char *format, ...)
@@ -59,11 +70,7 @@ server_log(hot_server *srv, int level, PyObject *exc, const char *format, ...)
     Py_XDECREF(r);
     Py_XDECREF(text);
     if (raised != NULL) {
-#if PY_VERSION_HEX >= 0x030C0000
-        PyErr_SetRaisedException(raised); // stolen
-#else
-        PyErr_Restore(Py_NewRef(Py_TYPE(raised)), raised, PyException_GetTraceback(raised));
-#endif
+        hot_raise(raised); // stolen
     }
 }
 
