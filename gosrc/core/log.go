@@ -73,29 +73,55 @@ func (l *Log) text(level int, stack, format string, args []any) {
 // status and was complete at end (see Now). Call it before x is released, and
 // only when Options.AccessLog is set.
 func (l *Log) Access(x *bridge.Exchange, status int, end uint64) {
-	method, target := x.Span(x.MethodName), x.Span(x.Target)
+	client, port := cString(x.ClientHost[:]), x.ClientPort
+	if x.Flags&bridge.ReqUnix != 0 {
+		client = nil
+	}
+	l.access(client, port, x.Span(x.MethodName), x.Span(x.Target), x.Minor, status, (end-min(end, x.TRead))/1000)
+}
+
+// Refused is Access for a request without an exchange, since its head was not
+// right or not complete. method and target are empty where they are not known,
+// client is so on a Unix socket. It keeps nothing of what it is given.
+func (l *Log) Refused(client []byte, port uint16, method, target []byte, minor uint8, status int) {
+	l.access(client, port, method, target, minor, status, 0)
+}
+
+// access queues a line. method and target are no longer than the limits of a
+// request line, since the parser took them.
+func (l *Log) access(client []byte, port uint16, method, target []byte, minor uint8, status int, us uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.room(len(method) + len(target)) {
 		return
 	}
 	b := append(appendTime(l.lines), `"a":["`...)
-	if x.Flags&bridge.ReqUnix == 0 {
-		b = appendText(b, cString(x.ClientHost[:]))
+	if len(client) > 0 {
+		b = appendText(b, client)
 		b = append(b, ':')
-		b = strconv.AppendUint(b, uint64(x.ClientPort), 10)
+		b = strconv.AppendUint(b, uint64(port), 10)
 	}
 	b = append(b, `","`...)
-	b = appendText(b, method)
+	b = appendText(b, orDash(method))
 	b = append(b, `","`...)
-	b = appendText(b, target)
+	b = appendText(b, orDash(target))
 	b = append(b, `",`...)
-	b = strconv.AppendUint(b, uint64(x.Minor), 10)
+	b = strconv.AppendUint(b, uint64(minor), 10)
 	b = append(b, ',')
 	b = strconv.AppendInt(b, int64(status), 10)
 	b = append(b, ',')
-	b = strconv.AppendUint(b, (end-min(end, x.TRead))/1000, 10)
+	b = strconv.AppendUint(b, us, 10)
 	l.lines = append(b, "]},"...)
+}
+
+var dash = []byte("-")
+
+// orDash is what a line shows of b.
+func orDash(b []byte) []byte {
+	if len(b) == 0 {
+		return dash
+	}
+	return b
 }
 
 // room reports whether a line with n bytes of text may be queued, and counts it
@@ -121,7 +147,8 @@ func (l *Log) Waiting() bool { return l.waiting.Load() }
 //
 // dropped counts the lines that found the queue full since the last Take; "a"
 // has client (empty on a Unix socket), method, target, minor version, status,
-// microseconds.
+// microseconds (0 where the head was refused). Method and target are "-" where
+// they are not known.
 func (l *Log) Take() []byte {
 	l.mu.Lock()
 	lines, dropped := l.lines, l.dropped

@@ -76,6 +76,24 @@ func TestAccessLine(t *testing.T) {
 	}
 }
 
+func TestAccessLineOfARefusedRequest(t *testing.T) {
+	l := NewLog(new(Counters), levelError)
+	l.Refused([]byte("::1"), 4242, []byte("GET"), []byte("/\"\n\xff"), 1, 431)
+	l.Refused(nil, 0, nil, nil, 0, 400)
+	got := readLog(t, l)
+	for i, want := range []string{`["::1:4242","GET","/\"\n\ufffd",1,431,0]`, `["","-","-",0,400,0]`} {
+		if b, err := json.Marshal(got.Lines[i].A); err != nil || string(b) != strings.ReplaceAll(want, `\ufffd`, "\ufffd") {
+			t.Errorf("got %s, want %s", b, want)
+		}
+	}
+	for range maxLog/1000 + 1 {
+		l.Refused(nil, 0, nil, make([]byte, 1000), 0, 400)
+	}
+	if got := readLog(t, l); got.Dropped == 0 {
+		t.Error("refusals fill the log without a bound")
+	}
+}
+
 func TestFullLogCountsWhatItDrops(t *testing.T) {
 	c := new(Counters)
 	l := NewLog(c, levelInfo)

@@ -275,7 +275,13 @@ func (r *Reactor) sayLeft(c *conn) {
 // spoilt ends a request whose body turned out to be malformed while a lane has
 // it. The client is told so unless an answer has begun.
 func (r *Reactor) spoilt(c *conn, refusal *wire.Refusal) {
-	begun := c.x.SentHead != 0
+	begun, x := c.x.SentHead != 0, c.x
+	if !begun {
+		r.logRefusal(c, refusal.Status)
+	}
+	if x.Flags&bridge.ReqHead != 0 {
+		c.set(headOnly)
+	}
 	r.abandon(c)
 	if begun {
 		c.phase = phaseAnswered
@@ -283,5 +289,5 @@ func (r *Reactor) spoilt(c *conn, refusal *wire.Refusal) {
 		r.goOn(c)
 		return
 	}
-	r.refuse(c, refusal)
+	r.turnAway(c, refusal)
 }

@@ -1,6 +1,7 @@
 package reactor
 
 import (
+	"bytes"
 	"sync/atomic"
 	"syscall"
 
@@ -117,6 +118,12 @@ func (r *Reactor) answerStatic(c *conn) {
 // refuse answers a request that is not served and ends the connection (RFC
 // 9112, 9.6). An exchange that no lane knows is taken back.
 func (r *Reactor) refuse(c *conn, refusal *wire.Refusal) {
+	r.logRefusal(c, refusal.Status)
+	r.turnAway(c, refusal)
+}
+
+// turnAway is refuse without a line in the access log.
+func (r *Reactor) turnAway(c *conn, refusal *wire.Refusal) {
 	b := r.appendRefusal(r.own.buf[:0], c, refusal)
 	r.own.buf, r.own.now = b[:0], r.now
 	r.detach(c)
@@ -129,6 +136,26 @@ func (r *Reactor) refuse(c *conn, refusal *wire.Refusal) {
 		c.set(readable) // linger afterwards
 		r.due(c)
 	}
+}
+
+// logRefusal writes the access log's line about a request that is not served.
+func (r *Reactor) logRefusal(c *conn, status int) {
+	if !r.host.Options.AccessLog {
+		return
+	}
+	if c.x != nil {
+		r.host.Log.Access(c.x, status, core.Now())
+		return
+	}
+	var method, target []byte
+	minor := uint8(0)
+	if in := c.in; in != nil && in.parser.Started() {
+		// Else the head is an earlier request's.
+		b := in.bytes()
+		method, target, minor = in.head.Method.Of(b), in.head.Target.Of(b), in.head.Minor
+	}
+	host, _, _ := bytes.Cut(c.client.host[:], []byte{0})
+	r.host.Log.Refused(host, c.client.port, method, target, minor, status)
 }
 
 // appendRefusal appends the answer to a request that is not served.

@@ -33,6 +33,7 @@ func (r *Reactor) readHead(c *conn) {
 			if in.head.MethodID == wire.MethodHEAD {
 				c.set(headOnly)
 			}
+			r.keepHead(c, in) // the log's line is about it
 			r.refuse(c, refusal)
 			return
 		}

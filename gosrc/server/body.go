@@ -20,7 +20,7 @@ func (g *gate) collect(x *bridge.Exchange) bool {
 	limit := g.srv.host.Limits.Body
 	if left := g.body.Remaining(); left > 0 {
 		if limit > 0 && left > limit {
-			g.refuse(wire.ErrContentTooLarge)
+			g.refuse(x, wire.ErrContentTooLarge)
 			return false
 		}
 		x.ReserveBody(uint64(min(left, maxReserve)))
@@ -32,7 +32,7 @@ func (g *gate) collect(x *bridge.Exchange) bool {
 				refusal = wire.ErrContentTooLarge
 			}
 			if refusal != nil {
-				g.refuse(refusal)
+				g.refuse(x, refusal)
 				return false
 			}
 			x.AppendBody(data)
@@ -43,7 +43,7 @@ func (g *gate) collect(x *bridge.Exchange) bool {
 			return true
 		}
 		if refusal, ok := g.awaitBody(x); refusal != nil {
-			g.refuse(refusal)
+			g.refuse(x, refusal)
 			return false
 		} else if !ok {
 			return false
@@ -95,7 +95,7 @@ func (g *gate) takeFirst(x *bridge.Exchange) bool {
 		// Framing only makes the payload shorter than what it stands in.
 		data, n, refusal := g.body.Next(src[:min(len(src), int(bridge.InboxMax-x.BodyLen))])
 		if refusal != nil {
-			g.refuse(refusal)
+			g.refuse(x, refusal)
 			return false
 		}
 		x.AppendBody(data)

@@ -30,7 +30,7 @@ func handle(ctx *fasthttp.RequestCtx) {
 	defer func() {
 		if r := recover(); r != nil {
 			g.srv.host.Panic("a request", r)
-			g.fault()
+			g.fault(nil)
 		}
 	}()
 	g.serve()
@@ -44,8 +44,13 @@ func (g *gate) serve() {
 	x := bridge.Acquire()
 	mine := true
 	defer func() {
-		if mine {
-			bridge.Release(x)
+		if !mine {
+			return
+		}
+		defer bridge.Release(x)
+		if r := recover(); r != nil {
+			s.host.Panic("a request", r)
+			g.fault(x)
 		}
 	}()
 	x.Transport = transportNumber
@@ -230,22 +235,23 @@ func (g *gate) spoilt(r *wire.Refusal) {
 	// The lane reads and writes its part of the record only, and SentHead
 	// changes under mu.
 	if g.x.SentHead == 0 {
-		g.refuseNow(r)
+		g.refuseNow(g.x, r)
 	}
 	g.closing = true
 	g.leave(true)
 }
 
-// fault ends a connection whose request made the engine panic.
-func (g *gate) fault() {
+// fault ends a connection whose request made the engine panic. x is its exchange
+// where no lane knows it.
+func (g *gate) fault(x *bridge.Exchange) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
 	case g.x != nil:
 		g.leave(true)
 		g.breakOff()
-	case g.owed:
-		g.refuseNow(errInternal)
+	case x != nil && g.owed:
+		g.refuseNow(x, errInternal)
 	default:
 		g.breakOff()
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"turboapi/gosrc/bridge"
 	"turboapi/gosrc/core"
 	"turboapi/gosrc/wire"
 )
@@ -32,7 +33,7 @@ func (g *gate) request() (ok bool) {
 		if g.in.len() > 0 {
 			done, refusal := g.parser.Parse(g.in.bytes(), &g.head)
 			if refusal != nil {
-				g.refuseNow(refusal)
+				g.refuseNow(nil, refusal)
 				return false
 			}
 			if done {
@@ -50,7 +51,7 @@ func (g *gate) request() (ok bool) {
 		switch {
 		case g.expired && g.parser.Started():
 			g.srv.host.Count.Timeouts.Add(1)
-			g.refuseNow(wire.ErrRequestTimeout)
+			g.refuseNow(nil, wire.ErrRequestTimeout)
 			return false
 		case g.expired, g.srv.draining.Load() && !begun && !g.fresh:
 			// A last look: a request that came just now is served.
@@ -88,17 +89,38 @@ func (g *gate) look() (int, error) {
 	return n, err
 }
 
-// refuse answers a request that no lane has and ends the connection.
-func (g *gate) refuse(r *wire.Refusal) {
+// refuse answers a request that is not served and ends the connection. x is its
+// exchange, nil where there is none yet.
+func (g *gate) refuse(x *bridge.Exchange, r *wire.Refusal) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.refuseNow(r)
+	g.refuseNow(x, r)
 }
 
 // refuseNow is refuse for who holds mu.
-func (g *gate) refuseNow(r *wire.Refusal) {
+func (g *gate) refuseNow(x *bridge.Exchange, r *wire.Refusal) {
 	g.owed = false
+	g.logRefusal(x, r.Status)
 	g.refuseAs(r, g.headed && g.head.MethodID == wire.MethodHEAD)
+}
+
+// logRefusal writes the access log's line about a request that is not served.
+func (g *gate) logRefusal(x *bridge.Exchange, status int) {
+	h := g.srv.host
+	if !h.Options.AccessLog {
+		return
+	}
+	if x != nil {
+		h.Log.Access(x, status, core.Now())
+		return
+	}
+	// The input still begins with the head that is refused.
+	b := g.in.bytes()
+	var client []byte
+	if !g.unix {
+		client = []byte(g.clientHost)
+	}
+	h.Log.Refused(client, g.clientPort, g.head.Method.Of(b), g.head.Target.Of(b), g.head.Minor, status)
 }
 
 // refuseAs answers with r, head only for a HEAD request, and ends the

@@ -12,6 +12,7 @@ import (
 var refusals = []suite{
 	{"malformed and unsupported requests", malformed},
 	{"a WebSocket handshake", webSocket},
+	{"refusals are in the access log", refusalLog},
 	{"a refusal comes after the answers that are due", refusedInTurn},
 	{"a refusal reaches a client that keeps sending", refusedWhileSending},
 }
@@ -75,6 +76,53 @@ func webSocket(t *testing.T, open core.Opener) {
 	c.ExpectEnd()
 	if refused, seen := b.Host.Count.Refused.Load(), b.Requests.Load(); refused != 1 || seen != 2 {
 		t.Errorf("%d refusals were counted, %d requests reached the lane", refused, seen)
+	}
+}
+
+func refusalLog(t *testing.T, open core.Opener) {
+	options := On
+	options.AccessLog = true
+	b := Start(t, open, Config{Table: bytesTable, Options: options, Limits: func(l *core.Limits) {
+		l.Wire.RequestLine, l.Wire.Header, l.Body, l.Header = 100, 500, 1000, short
+	}}, plain)
+	for _, c := range []struct{ request, method, target, rest string }{
+		{"G@T / HTTP/1.1\r\n", "-", "-", "0,400,0"},
+		{"GET /\x01 HTTP/1.1\r\n", "GET", "-", "0,400,0"},
+		{"GET /" + strings.Repeat("a", 200), "GET", "-", "0,414,0"},
+		{"GET /\"?q HTTP/2.0\r\n", "GET", `/\"?q`, "0,505,0"},
+		{"GET /no-host HTTP/1.1\r\n\r\n", "GET", "/no-host", "1,400,0"},
+		{"GET /large HTTP/1.1\r\nA: " + strings.Repeat("a", 600), "GET", "/large", "1,431,0"},
+		{"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", "GET", "/ws", "1,501,0"},
+		{"GET /slow HTTP/1.1\r\nHo", "GET", "/slow", "1,408,0"},
+		// From here on there is an exchange, and a time.
+		{"POST /collect HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n", "POST", "/collect", "1,413,"},
+		{"POST /collect?1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\nz", "POST", "/collect?1", "1,400,"},
+		{"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nz", "POST", "/echo", "1,400,"},
+	} {
+		// A whole request goes before: the line is not about that one.
+		k := b.Dial()
+		k.Send(fmt.Sprintf(get, "/name?before"))
+		k.Read("GET")
+		before := b.Host.Count.Refused.Load()
+		k.Send(c.request)
+		k.Read("GET")
+		k.ExpectEnd()
+		if n := b.Host.Count.Refused.Load(); n != before+1 {
+			t.Errorf("%.40q: %d refusals", c.request, n-before)
+		}
+		lines := string(b.Host.Log.Take())
+		want := fmt.Sprintf(`"a":["%s","%s","%s",%s`, k.LocalAddr(), c.method, c.target, c.rest)
+		if !strings.Contains(lines, want) || strings.Count(lines, `"a":`) != 2 {
+			t.Errorf("%.40q: the log is %s, not one line more: %s", c.request, lines, want)
+		}
+		k.Close()
+	}
+	u := Start(t, open, Config{Unix: true, Options: options}, plain)
+	k := u.Dial()
+	k.Send("GET /u HTTP/1.1\r\n\r\n")
+	k.Expect("GET", 400, `{"detail":"Missing Host header"}`)
+	if lines := string(u.Host.Log.Take()); !strings.Contains(lines, `"a":["","GET","/u",1,400,0]`) {
+		t.Errorf("the log is %s", lines)
 	}
 }
 
