@@ -153,7 +153,7 @@ typedef struct turbo_exchange {
 enum {
     TURBO_EV_REQUEST = 1, /* a new exchange; the lane owns it from here */
     TURBO_EV_BODY = 2,    /* x->want was set: more body, or BODY_END */
-    TURBO_EV_GONE = 3,    /* the client left (flag GONE is set) */
+    TURBO_EV_GONE = 3,    /* the client left; with the flag GONE nothing can be sent to it */
     TURBO_EV_DRAINED = 4  /* unsent fell to TURBO_LOW_WATER, after Flush reported more than TURBO_HIGH_WATER */
 };
 

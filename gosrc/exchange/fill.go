@@ -31,8 +31,8 @@ const (
 
 // Fill makes the request part of x from a parsed head and the buffer that it
 // was parsed from: the head's bytes, the index of its fields with names in
-// lower case, the decoded path, route, plan and slots. The loop's thread only.
-// x must be fresh from Acquire; flags that are set already (TLS, Unix) stay.
+// lower case, the decoded path, route, plan and slots. Any thread that owns x:
+// the table does not change. x must be fresh from Acquire; flags that are set already (TLS, Unix) stay.
 // Nothing of h and buf is kept.
 func (t *Table) Fill(x *bridge.Exchange, h *wire.Head, buf []byte) Disposition {
 	query := h.Query.Of(buf)
@@ -105,8 +105,8 @@ func (t *Table) fillPlan(x *bridge.Exchange, h *wire.Head, p *plan, r *route, m 
 	return Dispatch
 }
 
-// Ready ends the collection of a body: x.BodyLen bytes are all of it. The
-// loop's thread only, after Fill said Buffer.
+// Ready ends the collection of a body: x.BodyLen bytes are all of it. Any thread
+// that owns x, after Fill said Buffer.
 func (t *Table) Ready(x *bridge.Exchange) {
 	x.Flags |= bridge.ReqBodyEnd
 	if x.Version != t.version || x.Plan < 0 || int(x.Plan) >= len(t.plans) {

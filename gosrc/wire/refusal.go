@@ -81,7 +81,7 @@ var (
 )
 
 // AppendRefusal appends the whole answer to a refused request: a small JSON
-// object and Connection: close. date is an IMF-fixdate, or empty for none.
+// object and Connection: close. own is what the server adds, nil for nothing.
 func AppendRefusal(dst []byte, r *Refusal, own Own) []byte {
 	dst, detail := appendRefusalHead(dst, r, own)
 	return append(append(append(dst, `{"detail":"`...), detail...), `"}`...)
