@@ -29,11 +29,13 @@ func TestStaticAnswerOfATableThatWasReplacedIsNotGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	read := b.Host.Count.Requests.Load()
-	release := make(chan struct{})
+	busy, release := make(chan struct{}), make(chan struct{})
 	b.Post(func() {
+		close(busy)
 		<-release
 		b.Host.SetTable(table)
 	})
+	<-busy // else the loop may take the request's turn first
 	body := string(make([]byte, 100000))
 	c.Send(fmt.Sprintf("POST /new HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
 	// Read and routed by the old table while the loop is busy.
