@@ -446,7 +446,7 @@ answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop)
         exc = hot_take_exception();
     }
     answer_reset(x);
-    if (PyErr_GivenExceptionMatches(exc, st->fallback) && (x->lane_state & 0x7f) == 0) {
+    if (PyErr_GivenExceptionMatches(exc, st->fallback) && (x->lane_state & X_STAGE) == 0) {
         Py_DECREF(exc);
         if (!on_loop) {
             server_give_back(srv, x, BACK_APP, NULL);

@@ -157,6 +157,9 @@ message_now(hot_proxy *p)
     }
     bool end = x->flags & TURBO_REQ_BODY_END;
     if (!end && x->body_len == 0) {
+        if (x->lane_state & X_ANSWERS) {
+            return NULL; // the answer is on its way, or somebody wakes us
+        }
         x->want = 1;
         x->ops |= TURBO_OP_WANT;
         server_mark(p->srv, x);
@@ -558,7 +561,7 @@ message_need(PyObject *message, PyObject *key)
 static int
 still_open(hot_proxy *p, turbo_exchange *x, bool started)
 {
-    if (p->x == x && p->started == started && !p->complete) {
+    if (p->x == x && p->started == started && !p->complete && !(x->lane_state & X_ANSWERS)) {
         return 0;
     }
     PyErr_SetString(PyExc_RuntimeError, "turboapi: a message was sent while another one was being read");
@@ -681,7 +684,7 @@ send_message(hot_proxy *p, PyObject *message)
     }
     if (type == NULL || !PyUnicode_Check(type)) {
         PyErr_SetString(PyExc_ValueError, "an ASGI message has a 'type' that is a str");
-    } else if (p->x == NULL || p->complete) {
+    } else if (p->x == NULL || p->complete || p->x->lane_state & X_ANSWERS) {
         PyErr_Format(PyExc_RuntimeError, "Unexpected ASGI message '%U' sent, after response already completed.", type);
     } else if (PyUnicode_Compare(type, st->msg_start) == 0) {
         rc = send_start(p, message);

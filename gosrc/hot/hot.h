@@ -97,8 +97,24 @@ PyObject *plan_call(hot_server *srv, hot_plan *plan, turbo_exchange *x);
 typedef struct hot_job hot_job;
 typedef struct hot_proxy hot_proxy;
 
-/* Something a call thread gives back to the loop. Payload is a strong reference or NULL. */
-enum { BACK_STAGE, BACK_ERROR, BACK_RESPONSE, BACK_APP, BACK_EXIT };
+/* What x->lane_state holds: the stage, and who may touch the response part. A task that a call's handler has started on
+   the loop may use receive() while the call thread answers; changed with the GIL held. */
+enum {
+    X_STAGE = 0x0f,
+    X_ANSWERS = 0x40, /* a call thread writes the answer: the loop asks nothing of Go for x */
+    X_MARKED = 0x80   /* in the loop's list, or in Go from there: a call thread leaves the answer to the loop */
+};
+static_assert(PLAN_MAX_STAGES <= X_STAGE, "a stage has its place in lane_state");
+
+/* Something a call thread gives back to the loop. Payload is a strong reference or NULL.
+     STAGE     the result of a stage, for the next one
+     DONE      the result of the last one, to be answered
+     RAISED    an exception, to be answered
+     ERROR     an exception for errors.handle
+     RESPONSE  a response that sends itself
+     APP       run the ASGI application
+     EXIT      SystemExit or KeyboardInterrupt; there is no exchange */
+enum { BACK_STAGE, BACK_DONE, BACK_RAISED, BACK_ERROR, BACK_RESPONSE, BACK_APP, BACK_EXIT };
 typedef struct hot_back {
     struct hot_back *next;
     turbo_exchange *x;
@@ -223,6 +239,8 @@ enum { JOB_STAGE, JOB_APP, JOB_RESPONSE, JOB_HANDLE };
 int task_start(hot_server *srv, turbo_exchange *x, int kind, PyObject *coro /* stolen */);
 void task_run_stage(hot_server *srv, turbo_exchange *x, PyObject *arg /* stolen, NULL for the first stage */);
 void task_run_app(hot_server *srv, turbo_exchange *x);
+void task_stage_done(hot_server *srv, turbo_exchange *x, PyObject *result /* stolen */);
+void task_stage_failed(hot_server *srv, turbo_exchange *x, PyObject *exc /* stolen */);
 void task_cancel_all(hot_server *srv);
 extern PyType_Spec job_spec;
 

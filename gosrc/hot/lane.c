@@ -326,6 +326,23 @@ call_stage(hot_server *srv, hot_plan *plan, turbo_exchange *x, int stage)
     return result;
 }
 
+/* The last stage has ended. result is stolen; NULL: an exception is set. Returns
+   0 when x is answered, 1 when the loop has it now. */
+static int
+finish_call(hot_server *srv, turbo_exchange *x, PyObject *result)
+{
+    if (x->lane_state & X_MARKED) {
+        /* A task on the loop waits for the body, and Go may be reading the record at this moment. */
+        bool ok = result != NULL;
+        server_give_back(srv, x, ok ? BACK_DONE : BACK_RAISED, ok ? result : hot_take_exception()); // stolen
+        return 1;
+    }
+    x->lane_state |= X_ANSWERS;
+    int rc = result == NULL ? -1 : answer_result(srv, x, result, false);
+    Py_XDECREF(result);
+    return rc < 0 ? answer_exception(srv, x, false) : rc;
+}
+
 /* Run one call up to the end of its stages on this lane. Returns true when x is
    answered and released, false when the loop has it now. GIL held. */
 static bool
@@ -334,9 +351,9 @@ run_call(hot_server *srv, hot_worker *w, turbo_exchange *x, uint64_t *spent)
     hot_plan *plan = (hot_plan *)Py_NewRef(x->lane_plan); // x may be another's once it was given back
     uint64_t start = hot_now(), end;
     PyObject *result;
-    int stage = x->lane_state & 0x7f, rc;
+    int stage = x->lane_state & X_STAGE, rc;
     if (stage == 0) {
-        count_wait(&srv->lane, start - x->t_read);
+        count_wait(&srv->lane, start > x->t_read ? start - x->t_read : 0);
     }
     atomic_store_explicit(&w->since, start, memory_order_relaxed);
     for (;;) {
@@ -344,19 +361,16 @@ run_call(hot_server *srv, hot_worker *w, turbo_exchange *x, uint64_t *spent)
         if (result == NULL || stage + 1 == plan->n_stages || plan->stages[stage + 1].lane != LANE_CALL) {
             break;
         }
-        x->lane_state = (uint8_t)++stage;
+        x->lane_state++;
+        stage++;
         x->lane_arg = result;
     }
     if (result != NULL && stage + 1 < plan->n_stages) {
-        x->lane_state = (uint8_t)(stage + 1);
+        x->lane_state++;
         rc = 1;
         server_give_back(srv, x, BACK_STAGE, result); // stolen
     } else {
-        rc = result == NULL ? -1 : answer_result(srv, x, result, false);
-        Py_XDECREF(result);
-        if (rc < 0) {
-            rc = answer_exception(srv, x, false);
-        }
+        rc = finish_call(srv, x, result); // stolen
     }
     end = hot_now();
     atomic_store_explicit(&w->since, 0, memory_order_relaxed);

@@ -74,12 +74,38 @@ server_log(hot_server *srv, int level, PyObject *exc, const char *format, ...)
     }
 }
 
-#define MARKED 0x80
+/* Nobody will take what a call thread gives back. payload is stolen. GIL held. */
+static void
+back_drop(hot_server *srv, turbo_exchange *x, PyObject *payload)
+{
+    if (x != NULL) {
+        server_release(srv, x);
+        turboFlush(srv->handle, &x, 1);
+    }
+    Py_XDECREF(payload);
+}
+
+/* The same for all that waits. Loop's thread. */
+static void
+back_drop_all(hot_server *srv)
+{
+    pthread_mutex_lock(&srv->back_mu);
+    hot_back *back = srv->back_head;
+    srv->back_head = srv->back_tail = NULL;
+    atomic_store(&srv->n_back, 0);
+    pthread_mutex_unlock(&srv->back_mu);
+    while (back != NULL) {
+        hot_back *next = back->next;
+        back_drop(srv, back->x, back->payload);
+        free(back);
+        back = next;
+    }
+}
 
 void
 server_mark(hot_server *srv, turbo_exchange *x)
 {
-    if (x->lane_state & MARKED) {
+    if (x->lane_state & X_MARKED) {
         return;
     }
     if (srv->n_dirty == srv->cap_dirty) {
@@ -91,7 +117,7 @@ server_mark(hot_server *srv, turbo_exchange *x)
         srv->dirty = dirty;
         srv->cap_dirty = cap;
     }
-    x->lane_state |= MARKED;
+    x->lane_state |= X_MARKED;
     srv->dirty[srv->n_dirty++] = x;
     if (srv->in_turn) {
         return;
@@ -103,25 +129,39 @@ server_mark(hot_server *srv, turbo_exchange *x)
     }
 }
 
-/* Hand all marked exchanges to Go. Loop's thread, GIL held; given up meanwhile. */
+/* Hand all marked exchanges to Go. Loop's thread, GIL held; given up meanwhile.
+   Those that are not released stay marked until Go has let go of them. */
 void
 server_flush(hot_server *srv)
 {
-    int n = srv->n_dirty;
+    turbo_exchange **dirty = srv->dirty;
+    int n = srv->n_dirty, kept = 0;
     if (n == 0) {
         return;
     }
     srv->n_dirty = 0;
     for (int i = 0; i < n; i++) {
-        srv->dirty[i]->lane_state &= (uint8_t)~MARKED;
+        turbo_exchange *x = dirty[i];
+        if (!(x->ops & TURBO_OP_RELEASE)) {
+            dirty[i] = dirty[kept];
+            dirty[kept++] = x;
+        } else {
+            x->lane_state &= (uint8_t)~X_MARKED;
+        }
     }
     if (srv->hold_gil_now || (srv->hold_gil_until != 0 && hot_now() < srv->hold_gil_until)) {
-        turboFlush(srv->handle, srv->dirty, n); // a call thread computes: see next_events
-        return;
+        turboFlush(srv->handle, dirty, n); // a call thread computes: see next_events
+    } else {
+        PyThreadState *ts = PyEval_SaveThread();
+        turboFlush(srv->handle, dirty, n);
+        PyEval_RestoreThread(ts);
     }
-    PyThreadState *ts = PyEval_SaveThread();
-    turboFlush(srv->handle, srv->dirty, n);
-    PyEval_RestoreThread(ts);
+    for (int i = 0; i < kept; i++) {
+        dirty[i]->lane_state &= (uint8_t)~X_MARKED;
+    }
+    if (srv->closed) {
+        back_drop_all(srv); // of a call that ended meanwhile
+    }
 }
 
 int
@@ -154,21 +194,13 @@ server_release(hot_server *srv, turbo_exchange *x)
     Py_XDECREF(context);
 }
 
-/* Nobody will take what a call thread gives back. payload is stolen. GIL held. */
-static void
-back_drop(hot_server *srv, turbo_exchange *x, PyObject *payload)
-{
-    if (x != NULL) {
-        server_release(srv, x);
-        turboFlush(srv->handle, &x, 1);
-    }
-    Py_XDECREF(payload);
-}
-
 void
 server_give_back(hot_server *srv, turbo_exchange *x, int kind, PyObject *payload)
 {
-    if (srv->closed) {
+    if (x != NULL) {
+        x->lane_state &= (uint8_t)~X_ANSWERS;
+    }
+    if (srv->closed && (x == NULL || !(x->lane_state & X_MARKED))) {
         back_drop(srv, x, payload);
         return;
     }
@@ -378,18 +410,8 @@ give_up_waiting(hot_server *srv)
         }
     }
     lane_refuse_all(srv);
-    pthread_mutex_lock(&srv->back_mu);
-    hot_back *back = srv->back_head;
-    srv->back_head = srv->back_tail = NULL;
-    atomic_store(&srv->n_back, 0);
-    pthread_mutex_unlock(&srv->back_mu);
-    while (back != NULL) {
-        hot_back *next = back->next;
-        back_drop(srv, back->x, back->payload);
-        free(back);
-        back = next;
-    }
     server_flush(srv);
+    back_drop_all(srv);
 }
 
 /* close(): no turn does anything from here on; the handle may be closed next. Tasks and calls that still run give

@@ -153,13 +153,22 @@ task_start(hot_server *srv, turbo_exchange *x, int kind, PyObject *coro)
     return 0;
 }
 
-static void
-stage_done(hot_server *srv, turbo_exchange *x, PyObject *result /* stolen */)
+void
+task_stage_failed(hot_server *srv, turbo_exchange *x, PyObject *exc)
+{
+    if (exc != NULL) {
+        hot_raise(exc); // stolen
+    }
+    fail(srv, x);
+}
+
+void
+task_stage_done(hot_server *srv, turbo_exchange *x, PyObject *result /* stolen */)
 {
     hot_plan *plan = x->lane_plan;
-    int stage = (x->lane_state & 0x7f) + 1;
+    int stage = (x->lane_state & X_STAGE) + 1;
     if (stage < plan->n_stages) {
-        x->lane_state = (uint8_t)((x->lane_state & 0x80) | stage);
+        x->lane_state++;
         if (plan->stages[stage].lane == LANE_LOOP) {
             task_run_stage(srv, x, result);
             return;
@@ -182,7 +191,7 @@ void
 task_run_stage(hot_server *srv, turbo_exchange *x, PyObject *arg)
 {
     hot_plan *plan = x->lane_plan;
-    hot_stage *stage = &plan->stages[x->lane_state & 0x7f];
+    hot_stage *stage = &plan->stages[x->lane_state & X_STAGE];
     PyObject *result;
     if (arg == NULL) {
         result = plan_call(srv, plan, x); // new
@@ -195,7 +204,7 @@ task_run_stage(hot_server *srv, turbo_exchange *x, PyObject *arg)
     } else if (result == NULL) {
         fail(srv, x);
     } else {
-        stage_done(srv, x, result);
+        task_stage_done(srv, x, result);
     }
 }
 
@@ -285,7 +294,7 @@ finish(hot_server *srv, turbo_exchange *x, int kind, PyObject *result)
         if (result == NULL) {
             fail(srv, x);
         } else {
-            stage_done(srv, x, result); // stolen
+            task_stage_done(srv, x, result); // stolen
         }
         return;
     case JOB_HANDLE:

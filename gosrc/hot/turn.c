@@ -90,9 +90,18 @@ run_back(hot_server *srv, hot_back *back)
 {
     turbo_exchange *x = back->x;
     PyObject *payload = back->payload; // strong
+    if (x != NULL) {
+        proxy_event(srv, x, TURBO_EV_BODY); // who waited while a call thread answered looks again
+    }
     switch (back->kind) {
     case BACK_STAGE:
         task_run_stage(srv, x, payload); // stolen
+        return;
+    case BACK_DONE:
+        task_stage_done(srv, x, payload); // stolen
+        return;
+    case BACK_RAISED:
+        task_stage_failed(srv, x, payload); // stolen
         return;
     case BACK_ERROR: {
         PyObject *proxy = proxy_of(srv, x); // new
