@@ -24,7 +24,7 @@ from tests.faces.oracle import Cycle, Oracle, Peer
 from tests.faces.reply import Reply
 from tests.faces.request import Request
 from turboapi.plan import CompiledApp, HotPlan, compile_app
-from turboapi.plan.decline import Decline
+from turboapi.plan.decline import Decline, decline_type
 
 INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 FLOAT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
@@ -150,7 +150,7 @@ class Simulated(Oracle):
         try:
             try:
                 await self._stages(plan, values, proxy)
-            except Decline:
+            except (Decline, decline_type()):
                 self.how = "declined"
                 await super()._run(cycle, proxy.original)
             except Exception as exc:
