@@ -6,6 +6,8 @@ import asyncio
 import gc
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -278,16 +280,14 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
-@pytest.mark.parametrize("times", [1000])
-def test_a_thousand_starts_leave_no_thread_descriptor_or_memory(transport: str, times: int) -> None:
+def thousand(transport: str, times: int) -> None:
+    """Start and stop `times` servers in this process, and hold what is left against what was there early on."""
     app = hello()
 
     def once() -> None:
-        with Server(app, port=0, transport=transport) as server:  # type: ignore[arg-type]
+        with Server(app, port=0, transport=transport, access_log=False) as server:  # type: ignore[arg-type]
             assert get(server).status == 200
-            assert get(server, "/call").data == b'{"thread":"turboapi-call-1"}'
+            assert get(server, "/call").status == 200
 
     for _ in range(300):  # until the allocators, Python's and Go's, have what they want
         once()
@@ -300,3 +300,15 @@ def test_a_thousand_starts_leave_no_thread_descriptor_or_memory(transport: str, 
     assert control.stats(0)["servers"] == 0
     # Noise of the allocators; a leak of 1 KB a start would be more.
     assert resident() - memory < 600_000, (memory, resident())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+@pytest.mark.parametrize("times", [1000])
+def test_a_thousand_starts_leave_no_thread_descriptor_or_memory(transport: str, times: int) -> None:
+    # In a process of its own: the allocators of one that has run other tests have holes of any size.
+    script = f"from tests.engine.test_server import thousand; thousand({transport!r}, {times})"
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, run.stderr
