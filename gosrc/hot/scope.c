@@ -46,7 +46,7 @@ static PyObject *
 address(const char *host, PyObject *port /* stolen */)
 {
     PyObject *pair = NULL;
-    PyObject *text = PyUnicode_FromString(host); // new
+    PyObject *text = PyUnicode_DecodeFSDefault(host); // new; a path may be any bytes
     if (text != NULL && port != NULL) {
         pair = PyTuple_Pack(2, text, port);
     }
