@@ -11,6 +11,7 @@
 typedef struct {
     PyObject_HEAD
     PyObject *value;
+    bool rest; /* the task lets others run first, as with asyncio.sleep(0) */
 } ready_object;
 
 static PyObject *
@@ -26,13 +27,30 @@ ready_new(hot_state *st, PyObject *value /* stolen, may be NULL */)
         return NULL;
     }
     r->value = value;
+    r->rest = false;
     return (PyObject *)r;
+}
+
+/* None, when the loop has been round once. */
+static PyObject *
+rest_new(hot_state *st)
+{
+    PyObject *r = ready_new(st, Py_NewRef(Py_None)); // new
+    if (r != NULL) {
+        ((ready_object *)r)->rest = true;
+    }
+    return r;
 }
 
 static PySendResult
 ready_send(PyObject *self, PyObject *Py_UNUSED(arg), PyObject **result)
 {
     ready_object *r = (ready_object *)self;
+    if (r->rest) {
+        r->rest = false;
+        *result = Py_NewRef(Py_None);
+        return PYGEN_NEXT;
+    }
     *result = r->value ? r->value : Py_NewRef(Py_None);
     r->value = NULL;
     return PYGEN_RETURN;
@@ -55,8 +73,7 @@ static PyObject *
 ready_next(PyObject *self)
 {
     PyObject *value;
-    ready_send(self, Py_None, &value);
-    return stop_iteration(value);
+    return ready_send(self, Py_None, &value) == PYGEN_NEXT ? value : stop_iteration(value);
 }
 
 static PyObject *
@@ -716,8 +733,10 @@ proxy_send(PyObject *self, PyObject *message)
                                             "anyio.from_thread.run in another thread");
         return NULL;
     }
+    /* A generator that awaits nothing else would keep the loop to itself: for ever, where the client is gone and the
+       task that would cancel it never runs. */
     if (x == NULL || exchange_detached(x)) {
-        return ready_new(st, Py_NewRef(Py_None));
+        return rest_new(st);
     }
     if (send_message(p, message) < 0) {
         return NULL;
@@ -727,6 +746,7 @@ proxy_send(PyObject *self, PyObject *message)
         if (p->x != NULL && p->x->unsent > TURBO_HIGH_WATER) {
             return pending_new(p, true);
         }
+        return rest_new(st);
     }
     return ready_new(st, Py_NewRef(Py_None));
 }

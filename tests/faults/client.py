@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Client:
             self.sock.close()
             raise
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._held = b""
+        self._held = bytearray()
 
     def send(self, data: bytes) -> Self:
         self.sock.sendall(data)
@@ -72,6 +73,10 @@ class Client:
             body = self._end()
         return Reply(status, tuple(fields), body)
 
+    def answered(self) -> bool:
+        """Return whether something has come that was not read, or the connection has ended."""
+        return bool(self._held) or self._poll()
+
     def rest(self) -> bytes:
         """Return all that comes until the server closes; b"" where that was a reset, too."""
         try:
@@ -96,6 +101,12 @@ class Client:
     def __exit__(self, *error: object) -> None:
         self.sock.close()
 
+    def _poll(self) -> bool:
+        # Not select.select, which takes no descriptor above 1023.
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return bool(poll.poll(0))
+
     def _more(self) -> bool:
         piece = self.sock.recv(65536)
         self._held += piece
@@ -104,25 +115,26 @@ class Client:
     def _take(self, n: int) -> bytes:
         while len(self._held) < n:
             if not self._more():
-                raise EOFError(f"the connection ended; unread: {self._held!r}")
-        found, self._held = self._held[:n], self._held[n:]
+                raise EOFError(f"the connection ended; unread: {bytes(self._held[:500])!r}")
+        found = bytes(memoryview(self._held)[:n])
+        del self._held[:n]
         return found
 
     def _line(self) -> str:
         while (end := self._held.find(b"\r\n")) < 0:
             if not self._more():
-                raise EOFError(f"the connection ended; unread: {self._held!r}")
+                raise EOFError(f"the connection ended; unread: {bytes(self._held[:500])!r}")
         return self._take(end + 2)[:-2].decode("latin-1")
 
     def _chunks(self) -> bytes:
-        body = b""
+        parts = []
         while size := int(self._line(), 16):
-            body += self._take(size)
+            parts.append(self._take(size))
             if self._take(2) != b"\r\n":
                 raise ValueError("a chunk is longer than it says")
         while self._line():
             pass
-        return body
+        return b"".join(parts)
 
     def _end(self) -> bytes:
         while self._more():

@@ -209,7 +209,7 @@ def test_server_without_descriptors_neither_ends_nor_spins(script: Script, trans
         found = stats(server)
         assert found["cpu"] - began["cpu"] < 0.3
         assert found["accept_errors"] - began["accept_errors"] < 200
-        inside = [other for other in others if select_now(other)]
+        inside = [other for other in others if other.answered()]
         assert 0 < len(inside) < 60
         # As some leave, the others come in, until all have been served.
         waiting = [other for other in others if other not in inside]
@@ -221,12 +221,6 @@ def test_server_without_descriptors_neither_ends_nor_spins(script: Script, trans
             assert other.reply().body == b"1"
             other.sock.close()
         assert first.get("/fine").reply().body == b"1"
-
-
-def select_now(client: Client) -> bool:
-    with selectors.DefaultSelector() as selector:
-        selector.register(client.sock, selectors.EVENT_READ)
-        return bool(selector.select(0))
 
 
 def test_client_process_that_is_killed(serve: Serve, script: Script, transport: str) -> None:
@@ -269,7 +263,7 @@ def test_connections_beyond_the_limit_wait_for_a_place(serve: Serve, connect: Co
     outside = [connect(server).get("/fine") for _ in range(10)]
     for client in inside:
         assert client.get("/fine").reply().body == b"1"
-    assert not any(select_now(client) for client in outside)
+    assert not any(client.answered() for client in outside)
     assert server.stats()["connections"] == 10
     for client in inside:
         client.leave("rst")
