@@ -8,6 +8,7 @@
 package core
 
 import (
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
