@@ -286,6 +286,7 @@ struct hot_proxy {
     PyObject *drain; /* the same for send */
     bool started, complete, gone, body_done;
     uint8_t failures; /* exceptions so far: the answer to one may raise the next */
+    uint8_t late;     /* sends since the client left */
     bool cors; /* a compiled route's own response: the CORS step is ours */
 };
 /* The proxy of x, made on first use. New reference or NULL. */
