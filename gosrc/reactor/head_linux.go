@@ -165,6 +165,9 @@ func (r *Reactor) dispatch(c *conn, in *input) {
 			r.refuse(c, refusal)
 			return
 		}
+		if c.is(expecting) && in.body.Received() > 0 {
+			r.sayContinued(c) // it did not wait for it (RFC 9110, 10.1.1)
+		}
 	}
 	r.keepRest(c, in)
 	c.phase, c.since = phaseBusy, r.now
