@@ -15,7 +15,7 @@ __all__ = ["Gate", "Model", "gated"]
 
 
 class Gate:
-    """`entered` counts those that have come, `left` how they went; `open` lets all go on, also those that come later."""
+    """`entered` counts those that have come, `left` how they went; `open` lets all go on, later ones too."""
 
     def __init__(self) -> None:
         self.entered: list[str] = []

@@ -17,7 +17,7 @@ __all__ = ["Ask", "application", "asks", "client", "KINDS"]
 
 
 class Item(BaseModel):
-    id: str
+    mark: str
     pad: str
 
 
@@ -38,23 +38,23 @@ def application(pause: float = 0.001) -> FastAPI:
 
     app = FastAPI()
 
-    @app.get("/loop/{id}")
-    async def loop(id: str, q: str, x_id: str = Header()) -> dict[str, str]:
-        return {"id": id, "q": q, "x": x_id}
+    @app.get("/loop/{mark}")
+    async def loop(mark: str, q: str, x_id: str = Header()) -> dict[str, str]:
+        return {"id": mark, "q": q, "x": x_id}
 
-    @app.get("/call/{id}")
-    def call(id: str, q: str, x_id: str = Header()) -> dict[str, str]:
-        return {"id": id, "q": q, "x": x_id}
+    @app.get("/call/{mark}")
+    def call(mark: str, q: str, x_id: str = Header()) -> dict[str, str]:
+        return {"id": mark, "q": q, "x": x_id}
 
-    @app.get("/sleep/{id}")
-    async def sleep(id: str, q: str, x_id: str = Header()) -> dict[str, str]:
+    @app.get("/sleep/{mark}")
+    async def sleep(mark: str, q: str, x_id: str = Header()) -> dict[str, str]:
         await asyncio.sleep(pause)
-        return {"id": id, "q": q, "x": x_id}
+        return {"id": mark, "q": q, "x": x_id}
 
-    @app.get("/block/{id}")
-    def block(id: str, q: str, x_id: str = Header()) -> dict[str, str]:
+    @app.get("/block/{mark}")
+    def block(mark: str, q: str, x_id: str = Header()) -> dict[str, str]:
         time.sleep(pause)
-        return {"id": id, "q": q, "x": x_id}
+        return {"id": mark, "q": q, "x": x_id}
 
     @app.post("/loop")
     async def post_loop(item: Item) -> Item:
@@ -71,11 +71,11 @@ def application(pause: float = 0.001) -> FastAPI:
             size += len(part)
         return {"id": request.headers["x-id"], "size": size}
 
-    @app.get("/stream/{id}")
-    async def stream(id: str, n: int) -> StreamingResponse:
+    @app.get("/stream/{mark}")
+    async def stream(mark: str, n: int) -> StreamingResponse:
         async def parts() -> AsyncIterator[str]:
             for i in range(n):
-                yield f"{id}:{i};"
+                yield f"{mark}:{i};"
                 await asyncio.sleep(0)
 
         return StreamingResponse(parts())
@@ -113,49 +113,49 @@ def _request(method: str, target: str, *fields: str, body: bytes = b"") -> bytes
     return "\r\n".join([f"{method} {target} HTTP/1.1", "host: x", *fields, "", ""]).encode() + body
 
 
-def _get(random: random.Random, kind: str, id: str) -> Ask:
-    data = _request("GET", f"/{kind}/{id}?q={id}", f"X-Id: {id}", f"x-pad: {'p' * random.randrange(200)}")
-    return Ask(data, 200, lambda body: json.loads(body) == {"id": id, "q": id, "x": id})
+def _get(random: random.Random, kind: str, mark: str) -> Ask:
+    data = _request("GET", f"/{kind}/{mark}?q={mark}", f"X-Id: {mark}", f"x-pad: {'p' * random.randrange(200)}")
+    return Ask(data, 200, lambda body: json.loads(body) == {"id": mark, "q": mark, "x": mark})
 
 
-def _post(random: random.Random, kind: str, id: str) -> Ask:
-    item = {"id": id, "pad": "x" * random.choice([0, 10, 3000, 90_000])}
+def _post(random: random.Random, kind: str, mark: str) -> Ask:
+    item = {"mark": mark, "pad": "x" * random.choice([0, 10, 3000, 90_000])}
     framing, body = _body(random, json.dumps(item).encode())
     data = _request("POST", f"/{kind.removeprefix('post-')}", "content-type: application/json", framing, body=body)
     return Ask(data, 200, lambda body: json.loads(body) == item)
 
 
-def _read(random: random.Random, kind: str, id: str) -> Ask:
+def _read(random: random.Random, kind: str, mark: str) -> Ask:
     size = random.choice([0, 1, 5000, 200_000])
     framing, body = _body(random, b"r" * size)
-    data = _request("POST", "/read", f"x-id: {id}", framing, body=body)
-    return Ask(data, 200, lambda body: json.loads(body) == {"id": id, "size": size})
+    data = _request("POST", "/read", f"x-id: {mark}", framing, body=body)
+    return Ask(data, 200, lambda body: json.loads(body) == {"id": mark, "size": size})
 
 
-def _unread(random: random.Random, kind: str, id: str) -> Ask:
+def _unread(random: random.Random, kind: str, mark: str) -> Ask:
     framing, body = _body(random, b"u" * random.choice([10, 5000]))
-    return Ask(_request("POST", f"/nowhere/{id}", framing, body=body), 404, lambda body: b"Not Found" in body)
+    return Ask(_request("POST", f"/nowhere/{mark}", framing, body=body), 404, lambda body: b"Not Found" in body)
 
 
-def _stream(random: random.Random, kind: str, id: str) -> Ask:
+def _stream(random: random.Random, kind: str, mark: str) -> Ask:
     n = random.randrange(20)
-    want = "".join(f"{id}:{i};" for i in range(n)).encode()
-    return Ask(_request("GET", f"/stream/{id}?n={n}"), 200, lambda body: body == want)
+    want = "".join(f"{mark}:{i};" for i in range(n)).encode()
+    return Ask(_request("GET", f"/stream/{mark}?n={n}"), 200, lambda body: body == want)
 
 
-def _raw(random: random.Random, kind: str, id: str) -> Ask:
-    sent = id.encode() * random.choice([0, 1, 500, 9000])
+def _raw(random: random.Random, kind: str, mark: str) -> Ask:
+    sent = mark.encode() * random.choice([0, 1, 500, 9000])
     framing, body = _body(random, sent)
-    return Ask(_request("PUT", f"/raw/{id}", framing, body=body), 200, lambda body: body == sent)
+    return Ask(_request("PUT", f"/raw/{mark}", framing, body=body), 200, lambda body: body == sent)
 
 
-def _wrong(random: random.Random, kind: str, id: str) -> Ask:
-    data = _request("GET", f"/loop/{id}?q={id}")  # the header is missing: FastAPI's own 422
+def _wrong(random: random.Random, kind: str, mark: str) -> Ask:
+    data = _request("GET", f"/loop/{mark}?q={mark}")  # the header is missing: FastAPI's own 422
     return Ask(data, 422, lambda body: json.loads(body)["detail"][0]["loc"] == ["header", "x-id"])
 
 
-def _head(random: random.Random, kind: str, id: str) -> Ask:
-    return Ask(_request("HEAD", f"/loop/{id}"), 405, lambda body: body == b"", head=True)
+def _head(random: random.Random, kind: str, mark: str) -> Ask:
+    return Ask(_request("HEAD", f"/loop/{mark}"), 405, lambda body: body == b"", head=True)
 
 
 KINDS: dict[str, Callable[[random.Random, str, str], Ask]] = {
@@ -215,18 +215,20 @@ async def client(port: int, seed: int, name: str, n: int) -> int:
     chance = random.Random(f"{seed}-{name}")
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     todo, done = asks(chance, name, n), 0
-    while todo:
-        size = chance.randrange(1, 9)
-        group, todo = todo[:size], todo[size:]
-        sending = asyncio.create_task(_send(chance, writer, b"".join(ask.data for ask in group)))
-        for ask in group:
-            status, body = await _reply(reader, ask.head)
-            assert (status, ask.expect(body)) == (ask.status, True), (seed, ask.data[:300], status, body[:300])
-            done += 1
-        await sending
-    writer.write_eof()
-    assert await reader.read() == b"", "more answers than requests"
-    writer.close()
+    try:
+        while todo:
+            size = chance.randrange(1, 9)
+            group, todo = todo[:size], todo[size:]
+            sending = asyncio.create_task(_send(chance, writer, b"".join(ask.data for ask in group)))
+            for ask in group:
+                status, body = await _reply(reader, ask.head)
+                assert (status, ask.expect(body)) == (ask.status, True), (seed, ask.data[:300], status, body[:300])
+                done += 1
+            await sending
+        writer.write_eof()
+        assert await reader.read() == b"", "more answers than requests"
+    finally:
+        writer.close()
     return done
 
 

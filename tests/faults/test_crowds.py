@@ -1,4 +1,4 @@
-"""Many connections: ten thousand that idle, twenty thousand that come and go, and more than there are descriptors for."""
+"""Many connections: ten thousand that idle, twenty thousand that come and go, and more than descriptors."""
 
 from __future__ import annotations
 

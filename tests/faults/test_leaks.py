@@ -1,4 +1,4 @@
-"""After thousands of requests of each kind the process holds what it held before: objects, blocks, descriptors, threads."""
+"""After many requests of each kind the process holds what it held before: objects, blocks, descriptors, threads."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ RETURNED: dict[str, tuple[Callable[[], Any], set[int]]] = {
     "infinity": (lambda: [float("inf"), float("-inf")], {200, 500}),
     "Decimal NaN": (lambda: decimal.Decimal("sNaN"), {200, 500}),
     "bytes that are no UTF-8": (lambda: b"\xff\xfe", {500}),
-    "keys of all kinds": (lambda: {1: 2, None: 3, (1, 2): 4, 1.5: 5, True: 6}, {200, 500}),
+    "keys of all kinds": (lambda: {1: 2, None: 3, (1, 2): 4, 1.5: 5, False: 6}, {200, 500}),
     "set": (lambda: {1, 2}, {200}),
     "generator": (lambda: (i for i in range(3)), {200}),
     "endless depth of dicts": (lambda: __import__("functools").reduce(lambda a, _: {"a": a}, range(5000), {}), {500}),
@@ -182,8 +182,7 @@ def test_what_a_handler_returns_breaks_nothing(serve: Serve, connect: Connect, t
         assert reply.field("set-cookie") is None
         if reply.status == 200:
             # Its framing was sound: the connection serves the next request, unless it said that it would not.
-            if reply.field("connection") != "close":
-                assert client.get("/fine").reply().body == b"1"
+            assert reply.field("connection") == "close" or client.get("/fine").reply().body == b"1"
     assert get(server, "/fine").data == b"1"
 
 
@@ -206,9 +205,7 @@ def test_wrong_result_for_a_response_model(serve: Serve, connect: Connect, trans
         assert connect(server).get(path).reply().status == 500
 
 
-def test_async_handler_that_returns_an_awaitable_does_not_hang(
-    serve: Serve, connect: Connect, transport: str
-) -> None:
+def test_async_handler_that_returns_an_awaitable_does_not_hang(serve: Serve, connect: Connect, transport: str) -> None:
     app = FastAPI()
 
     @app.get("/loop")
@@ -282,7 +279,7 @@ def test_application_that_answers_and_does_not_end(serve: Serve, transport: str,
 
 
 def test_messages_kept_for_later_do_nothing(serve: Serve, transport: str) -> None:
-    """receive and send of requests that are over, called when their records belong to others."""
+    """Calls receive and send of requests that are over, when their records belong to others."""
     kept: list[tuple[Any, Any]] = []
     errors: list[BaseException] = []
 

@@ -120,16 +120,16 @@ def test_whatever_is_raised_is_answered_and_the_server_goes_on(serve: Serve, tra
     assert get(server, "/fine").data == b"1"
 
 
-@pytest.mark.parametrize("exit", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("leave", [SystemExit, KeyboardInterrupt])
 @pytest.mark.parametrize("lane", LANES)
 def test_exit_of_a_handler_is_raised_by_stop_and_answered(
-    transport: str, loop_name: str, exit: type[BaseException], lane: str
+    transport: str, loop_name: str, leave: type[BaseException], lane: str
 ) -> None:
-    server = Server(raising(exit), port=0, transport=transport, loop=loop_name, timeout_stop=5.0).start()
+    server = Server(raising(leave), port=0, transport=transport, loop=loop_name, timeout_stop=5.0).start()
     with Client(server.port) as client:
         assert client.get(f"/{lane}").reply().status == 500
         assert client.rest() == b""
-    with pytest.raises(exit):
+    with pytest.raises(leave):
         server.stop()
 
 

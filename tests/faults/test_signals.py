@@ -185,12 +185,12 @@ class Load:
         """Send some requests and read their answers. False: the connection is at its end, `sent` had no answer."""
         sent[:] = [f"{name}-{n}" for n in range(chance.choice((1, 1, 1, 2, 4)))]
         data = b""
-        for id in sent:
+        for mark in sent:
             kind = chance.choice(self.KINDS)
             if kind == "body":
-                data += f"POST /body/{id} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello".encode()
+                data += f"POST /body/{mark} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello".encode()
             else:
-                data += f"GET /{kind}/{id} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+                data += f"GET /{kind}/{mark} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
         try:
             client.send(data)
         except ConnectionError:
@@ -204,7 +204,7 @@ class Load:
             try:
                 reply = client.reply()
             except EOFError as error:
-                if "unread: b''" not in str(error) and "unread: b\"\"" not in str(error):
+                if "unread: b''" not in str(error) and 'unread: b""' not in str(error):
                     self.wrong.append(f"{sent[0]}: half an answer: {error}")
                 return False
             except ConnectionError as error:

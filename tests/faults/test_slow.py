@@ -249,7 +249,9 @@ def test_slow_writer_of_an_upload(serve: Serve, connect: Connect, transport: str
     uploads = {
         connect(server): (b"POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 1001\r\n\r\n" + b"x" * 1001, b"1001"),
         connect(server): (
-            b"POST /read HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 170 + b"0\r\n\r\n",
+            b"POST /read HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+            + b"1\r\nx\r\n" * 170
+            + b"0\r\n\r\n",
             b"170",
         ),
         connect(server): (
@@ -316,9 +318,7 @@ def test_response_that_is_begun_while_the_body_still_comes(serve: Serve, connect
             await send({"type": "http.response.body", "body": message["body"], "more_body": more})
 
     server = serve(echo, transport=transport, lifespan="off")
-    client = connect(server).send(
-        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (20 * MEGABYTE)
-    )
+    client = connect(server).send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (20 * MEGABYTE))
 
     def write() -> None:
         for n in range(20):

@@ -32,7 +32,9 @@ def run(server: Server, clients: int, requests: int) -> None:
     seed = int.from_bytes(os.urandom(4))
 
     async def main() -> int:
-        return sum(await asyncio.gather(*[storm.client(server.port, seed, f"c{i}", requests) for i in range(clients)]))
+        async with asyncio.timeout(100), asyncio.TaskGroup() as group:
+            tasks = [group.create_task(storm.client(server.port, seed, f"c{i}", requests)) for i in range(clients)]
+        return sum(task.result() for task in tasks)
 
     assert asyncio.run(main()) == clients * requests, f"seed {seed}"
     eventually(lambda: server.stats()["active"] == server.stats()["in_flight"] == 0, lambda: str(server.stats()))
