@@ -121,7 +121,7 @@ def on_each_python(suite: Suite, *, all_required: bool) -> None:
             suite.skip(name, f"Python {version} is missing", allowed=not all_required)
         else:
             venv = f"{MAIN}-{version}"
-            made = (found[version], "scripts/dev.py", "--venv", venv, "--extras", "build,test")
+            made = (found[version], "scripts/dev.py", "--venv", venv, "--extras", "build,test,frameworks")
             if suite.step(f"environment for Python {version}", *made):
                 pytest(suite, name, venv, "-m", "not wheel")
 
