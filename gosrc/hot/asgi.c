@@ -166,7 +166,7 @@ message_now(hot_proxy *p)
 {
     hot_state *st = p->srv->st;
     turbo_exchange *x = p->x;
-    if (x == NULL || p->gone || p->complete) {
+    if (x == NULL || p->gone || p->complete || p->srv->closed) {
         return make_message(st, st->msg_disconnect);
     }
     if (p->body_done) {
@@ -450,6 +450,14 @@ proxy_of(hot_server *srv, turbo_exchange *x)
 }
 
 void
+proxy_gone(hot_proxy *p)
+{
+    p->gone = true;
+    wake_all(p->srv, &p->drain);
+    wake_all(p->srv, &p->waiters);
+}
+
+void
 proxy_event(hot_server *srv, turbo_exchange *x, int kind)
 {
     hot_proxy *p = x->lane_obj;
@@ -458,15 +466,21 @@ proxy_event(hot_server *srv, turbo_exchange *x, int kind)
     }
     Py_INCREF(p);
     if (kind == TURBO_EV_GONE) {
-        p->gone = true;
-    }
-    if (kind != TURBO_EV_BODY) {
-        wake_all(srv, &p->drain);
-    }
-    if (kind != TURBO_EV_DRAINED) {
-        wake_all(srv, &p->waiters);
+        proxy_gone(p);
+    } else {
+        wake_all(srv, kind == TURBO_EV_BODY ? &p->waiters : &p->drain);
     }
     Py_DECREF(p);
+}
+
+int
+exchange_traverse(turbo_exchange *x, visitproc visit, void *arg)
+{
+    Py_VISIT((PyObject *)x->lane_obj);
+    Py_VISIT((PyObject *)x->lane_plan);
+    Py_VISIT((PyObject *)x->lane_arg);
+    Py_VISIT((PyObject *)x->lane_context);
+    return 0;
 }
 
 void

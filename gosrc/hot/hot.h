@@ -220,6 +220,8 @@ void server_mark(hot_server *srv, turbo_exchange *x);     /* loop: x->ops wait f
 void server_flush(hot_server *srv);                       /* loop: hand all marked exchanges to Go */
 int server_flush_soon(hot_server *srv);                   /* loop, outside a turn: flush in the next iteration */
 void server_release(hot_server *srv, turbo_exchange *x);  /* any lane: forget x's objects and set RELEASE */
+void server_drop(hot_server *srv, turbo_exchange *x); /* nobody will answer x any more: give it to Go; wakes nobody */
+int exchange_traverse(turbo_exchange *x, visitproc visit, void *arg); /* x's objects; by who owns x only */
 void server_log(hot_server *srv, int level, PyObject *exc, const char *format, ...);
 PyObject *hot_take_exception(void); /* the raised exception, normalised; new reference or NULL */
 void hot_raise(PyObject *exc /* stolen */);
@@ -242,6 +244,9 @@ void task_run_app(hot_server *srv, turbo_exchange *x);
 void task_stage_done(hot_server *srv, turbo_exchange *x, PyObject *result /* stolen */);
 void task_stage_failed(hot_server *srv, turbo_exchange *x, PyObject *exc /* stolen */);
 void task_cancel_all(hot_server *srv);
+void task_tell_all(hot_server *srv); /* the server is closed: for them their clients have left */
+int task_traverse_all(hot_server *srv, visitproc visit, void *arg);
+void task_drop_all(hot_server *srv); /* nothing can reach them any more */
 extern PyType_Spec job_spec;
 
 /* lane.c: the call lane */
@@ -249,8 +254,11 @@ int lane_init(hot_lane *lane, int limit, int queue_limit);
 void lane_push(hot_server *srv, turbo_exchange *first, turbo_exchange *last, int n);
 PyObject *lane_main(hot_server *srv, PyObject *noargs);
 void lane_stop(hot_server *srv);
+void lane_refuse(hot_server *srv, turbo_exchange *x); /* 503, soon again */
 void lane_refuse_all(hot_server *srv);
+void lane_drop_all(hot_server *srv);
 void lane_spawn_if_needed(hot_server *srv); /* loop */
+void lane_end(hot_lane *lane);
 void lane_free(hot_lane *lane);
 
 /* answer.c */
@@ -280,7 +288,7 @@ struct hot_proxy {
     PyObject_HEAD
     hot_server *srv;
     turbo_exchange *x; /* NULL once the exchange is over */
-    PyObject *scope;   /* made on first use */
+    PyObject *scope; /* made on first use */
     PyObject *request; /* the Request an entry made, for exception handlers; or NULL */
     PyObject *waiters; /* list of futures, or NULL */
     PyObject *drain; /* the same for send */
@@ -293,6 +301,7 @@ struct hot_proxy {
 PyObject *proxy_of(hot_server *srv, turbo_exchange *x);
 void proxy_event(hot_server *srv, turbo_exchange *x, int kind);
 void proxy_close(turbo_exchange *x);
+void proxy_gone(hot_proxy *p); /* wake who waits, as if the client had left */
 void proxy_wake(hot_server *srv, PyObject *futures);
 PyObject *proxy_bound(hot_proxy *p, int which); /* 0: receive, 1: send */
 extern PyType_Spec exchange_spec, ready_spec, pending_spec, plan_spec, server_spec;

@@ -184,8 +184,8 @@ watchdog(void *arg)
 /* ---- the loop's side ------------------------------------------------------ */
 
 /* No thread is to be had and the queue is full: 503, soon again. */
-static void
-refuse(hot_server *srv, turbo_exchange *x)
+void
+lane_refuse(hot_server *srv, turbo_exchange *x)
 {
     atomic_fetch_add(&srv->lane.refused, 1);
     answer_text(x, 503, "Service Unavailable", "retry-after", "1");
@@ -234,7 +234,7 @@ lane_push(hot_server *srv, turbo_exchange *first, turbo_exchange *last, int n)
     while (over != NULL) {
         turbo_exchange *next = over->lane_next;
         over->lane_next = NULL;
-        refuse(srv, over);
+        lane_refuse(srv, over);
         over = next;
     }
 }
@@ -552,9 +552,9 @@ lane_main(hot_server *srv, PyObject *Py_UNUSED(noargs))
     Py_RETURN_NONE;
 }
 
-/* Answer the calls that wait with 503. Loop's thread. */
-void
-lane_refuse_all(hot_server *srv)
+/* Take all calls that wait, and let `end` have each. */
+static void
+take_all(hot_server *srv, void (*end)(hot_server *, turbo_exchange *))
 {
     hot_lane *lane = &srv->lane;
     pthread_mutex_lock(&lane->mu);
@@ -565,9 +565,37 @@ lane_refuse_all(hot_server *srv)
     while (x != NULL) {
         turbo_exchange *next = x->lane_next;
         x->lane_next = NULL;
-        refuse(srv, x);
+        end(srv, x);
         x = next;
     }
+}
+
+/* Answer the calls that wait with 503. Loop's thread. */
+void
+lane_refuse_all(hot_server *srv)
+{
+    take_all(srv, lane_refuse);
+}
+
+/* Give them up. No thread is in the lane. */
+void
+lane_drop_all(hot_server *srv)
+{
+    take_all(srv, server_drop);
+}
+
+/* Tell all threads to end. Returns whether the watchdog has to be joined, which is so once. */
+static bool
+end_all(hot_lane *lane)
+{
+    pthread_mutex_lock(&lane->mu);
+    bool join = lane->dog_runs && !lane->stop;
+    lane->stop = true;
+    while (wake_one(lane)) {
+    }
+    pthread_cond_signal(&lane->dog_wake);
+    pthread_mutex_unlock(&lane->mu);
+    return join;
 }
 
 /* Let the threads end. Waiting calls are still run; new ones are refused. The
@@ -576,18 +604,21 @@ void
 lane_stop(hot_server *srv)
 {
     hot_lane *lane = &srv->lane;
-    pthread_mutex_lock(&lane->mu);
-    bool join = lane->dog_runs && !lane->stop;
-    lane->stop = true;
-    while (wake_one(lane)) {
-    }
-    pthread_cond_signal(&lane->dog_wake);
-    pthread_mutex_unlock(&lane->mu);
-    if (join) {
+    if (end_all(lane)) {
         PyThreadState *ts = PyEval_SaveThread();
         pthread_join(lane->dog, NULL);
         flush_done(srv); // the watchdog would have, had a thread hung
         PyEval_RestoreThread(ts);
+    }
+}
+
+/* End the watchdog of a server that nobody closed and nobody has any more. GIL
+   held, since this runs while objects are freed; the watchdog never asks for it. */
+void
+lane_end(hot_lane *lane)
+{
+    if (end_all(lane)) {
+        pthread_join(lane->dog, NULL);
     }
 }
 

@@ -74,6 +74,20 @@ server_log(hot_server *srv, int level, PyObject *exc, const char *format, ...)
     }
 }
 
+void
+server_drop(hot_server *srv, turbo_exchange *x)
+{
+    hot_proxy *p = x->lane_obj;
+    if (p != NULL) {
+        x->lane_obj = NULL;
+        p->x = NULL;
+        Py_DECREF(p);
+    }
+    server_release(srv, x);
+    x->ops |= TURBO_OP_ABORT;
+    turboFlush(srv->handle, &x, 1);
+}
+
 /* Nobody will take what a call thread gives back. payload is stolen. GIL held. */
 static void
 back_drop(hot_server *srv, turbo_exchange *x, PyObject *payload)
@@ -405,13 +419,13 @@ give_up_waiting(hot_server *srv)
     while (srv->ev_at < srv->ev_n) {
         turbo_event *ev = &srv->events[srv->ev_at++];
         if (ev->kind == TURBO_EV_REQUEST) {
-            server_release(srv, ev->x);
-            server_mark(srv, ev->x);
+            lane_refuse(srv, ev->x);
         }
     }
     lane_refuse_all(srv);
     server_flush(srv);
     back_drop_all(srv);
+    task_tell_all(srv);
 }
 
 /* close(): no turn does anything from here on; the handle may be closed next. Tasks and calls that still run give
@@ -507,12 +521,49 @@ server_traverse(hot_server *srv, visitproc visit, void *arg)
         Py_VISIT(srv->watches[i].object);
         Py_VISIT(srv->watches[i].held);
     }
-    return 0;
+    /* Exchanges that are the server's: what they hold is as good as its own. The lists change with the GIL held only. */
+    int rc = task_traverse_all(srv, visit, arg);
+    for (int i = srv->ev_at; rc == 0 && i < srv->ev_n; i++) {
+        rc = srv->events[i].kind == TURBO_EV_REQUEST ? exchange_traverse(srv->events[i].x, visit, arg) : 0;
+    }
+    for (turbo_exchange *x = srv->lane.head; rc == 0 && x != NULL; x = x->lane_next) {
+        rc = exchange_traverse(x, visit, arg);
+    }
+    for (hot_back *back = srv->back_head; rc == 0 && back != NULL; back = back->next) {
+        Py_VISIT(back->payload);
+        rc = back->x == NULL ? 0 : exchange_traverse(back->x, visit, arg);
+    }
+    return rc;
+}
+
+/* Give up all exchanges of a server that was not closed, nobody being left who could. */
+static void
+drop_all(hot_server *srv)
+{
+    int n = srv->n_dirty;
+    srv->n_dirty = 0;
+    for (int i = 0; i < n; i++) {
+        srv->dirty[i]->lane_state &= (uint8_t)~X_MARKED;
+    }
+    if (n > 0) {
+        turboFlush(srv->handle, srv->dirty, n);
+    }
+    while (srv->ev_at < srv->ev_n) {
+        turbo_event *ev = &srv->events[srv->ev_at++];
+        if (ev->kind == TURBO_EV_REQUEST) {
+            server_drop(srv, ev->x);
+        }
+    }
+    lane_drop_all(srv);
+    back_drop_all(srv);
+    task_drop_all(srv);
 }
 
 static int
 server_clear(hot_server *srv)
 {
+    srv->closed = true;
+    drop_all(srv);
 #define CLEAR(n) Py_CLEAR(srv->n);
     SERVER_OBJECTS(CLEAR)
 #undef CLEAR
@@ -527,8 +578,9 @@ server_dealloc(hot_server *srv)
 {
     PyTypeObject *type = Py_TYPE(srv);
     PyObject_GC_UnTrack(srv);
-    lane_free(&srv->lane);
+    lane_end(&srv->lane);
     server_clear(srv);
+    lane_free(&srv->lane);
     pthread_mutex_destroy(&srv->back_mu);
     free(srv->events);
     free(srv->dirty);

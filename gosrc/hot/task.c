@@ -8,9 +8,9 @@
 /* Done callback and registry entry of one running task. */
 struct hot_job {
     PyObject_HEAD
-    hot_server *srv; /* strong */
-    turbo_exchange *x;
-    PyObject *task; /* strong: asyncio itself holds tasks weakly */
+    hot_server *srv;   /* strong */
+    turbo_exchange *x; /* owned while the job is in the registry, else NULL */
+    PyObject *task;    /* strong: asyncio itself holds tasks weakly */
     int kind;
     hot_job *next, *prev;
     vectorcallfunc vectorcall;
@@ -47,9 +47,11 @@ job_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *Py_UNUS
     if (job->next) {
         job->next->prev = job->prev;
     }
+    turbo_exchange *x = job->x;
+    job->x = NULL; // from here on another owner's
     Py_CLEAR(job->task);
     PyObject *result = PyObject_CallMethodNoArgs(args[0], srv->st->s_result); // new
-    finish(srv, job->x, job->kind, result);
+    finish(srv, x, job->kind, result);
     Py_DECREF(job); // the registry's
     Py_RETURN_NONE;
 }
@@ -60,6 +62,14 @@ job_traverse(hot_job *job, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(job));
     Py_VISIT(job->srv);
     Py_VISIT(job->task);
+    return job->x == NULL ? 0 : exchange_traverse(job->x, visit, arg);
+}
+
+/* A loop that ended early leaves tasks behind; the server's clear gives up their exchanges. */
+static int
+job_clear(hot_job *job)
+{
+    Py_CLEAR(job->task);
     return 0;
 }
 
@@ -84,7 +94,6 @@ job_watch(hot_server *srv, turbo_exchange *x, int kind, PyObject *task)
     }
     job->vectorcall = job_call;
     job->srv = (hot_server *)Py_NewRef((PyObject *)srv);
-    job->x = x;
     job->kind = kind;
     job->task = Py_NewRef(task);
     PyObject *r = PyObject_CallMethodOneArg(task, srv->st->s_add_done_callback, (PyObject *)job); // new
@@ -93,6 +102,7 @@ job_watch(hot_server *srv, turbo_exchange *x, int kind, PyObject *task)
         return -1;
     }
     Py_DECREF(r);
+    job->x = x;
     job->next = srv->jobs; // the registry takes the reference
     if (srv->jobs) {
         srv->jobs->prev = job;
@@ -329,17 +339,59 @@ task_cancel_all(hot_server *srv)
     Py_XDECREF(tasks);
 }
 
+void
+task_tell_all(hot_server *srv)
+{
+    PyObject *proxies = PyList_New(0); // new; waking runs Python
+    for (hot_job *job = srv->jobs; proxies != NULL && job != NULL; job = job->next) {
+        if (job->x->lane_obj != NULL && PyList_Append(proxies, job->x->lane_obj) < 0) {
+            break;
+        }
+    }
+    for (Py_ssize_t i = 0; proxies != NULL && i < PyList_GET_SIZE(proxies); i++) {
+        proxy_gone((hot_proxy *)PyList_GET_ITEM(proxies, i));
+    }
+    if (PyErr_Occurred()) {
+        PyErr_WriteUnraisable((PyObject *)srv);
+    }
+    Py_XDECREF(proxies);
+}
+
+int
+task_traverse_all(hot_server *srv, visitproc visit, void *arg)
+{
+    for (hot_job *job = srv->jobs; job != NULL; job = job->next) {
+        Py_VISIT((PyObject *)job);
+    }
+    return 0;
+}
+
+void
+task_drop_all(hot_server *srv)
+{
+    while (srv->jobs != NULL) {
+        hot_job *job = srv->jobs;
+        turbo_exchange *x = job->x;
+        srv->jobs = job->next;
+        if (srv->jobs) {
+            srv->jobs->prev = NULL;
+        }
+        job->x = NULL;
+        job->next = NULL;
+        Py_CLEAR(job->task);
+        server_drop(srv, x);
+        Py_DECREF(job); // the registry's
+    }
+}
+
 static PyMemberDef job_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(hot_job, vectorcall), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot job_slots[] = {
-    {Py_tp_dealloc, job_dealloc},
-    {Py_tp_traverse, job_traverse},
-    {Py_tp_call, PyVectorcall_Call},
-    {Py_tp_members, job_members},
-    {0, NULL},
+    {Py_tp_dealloc, job_dealloc},    {Py_tp_traverse, job_traverse}, {Py_tp_clear, job_clear},
+    {Py_tp_call, PyVectorcall_Call}, {Py_tp_members, job_members},   {0, NULL},
 };
 
 PyType_Spec job_spec = {
