@@ -382,6 +382,16 @@ server_cancel_all(hot_server *srv, PyObject *Py_UNUSED(noargs))
     Py_RETURN_NONE;
 }
 
+static int
+check_limit(long limit)
+{
+    if (limit < 1 || limit > 1000000) {
+        PyErr_Format(PyExc_ValueError, "turboapi: the limit of call threads is 1 to 1000000, not %ld", limit);
+        return -1;
+    }
+    return 0;
+}
+
 static PyObject *
 server_set_limit(hot_server *srv, PyObject *arg)
 {
@@ -389,8 +399,7 @@ server_set_limit(hot_server *srv, PyObject *arg)
     if (limit == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    if (limit < 1 || limit > 1000000) {
-        PyErr_Format(PyExc_ValueError, "turboapi: the limit of call threads is 1 to 1000000, not %ld", limit);
+    if (check_limit(limit) < 0) {
         return NULL;
     }
     srv->lane.limit = (int)limit;
@@ -453,7 +462,12 @@ server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PyObject *loop, *app, *state, *root_path, *errors, *task_type, *spawn, *on_change, *on_exit, *log;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Li$OOO!UOOpOiiOOO:Server", names, &handle, &fd, &loop, &app,
                                      &PyDict_Type, &state, &root_path, &errors, &task_type, &eager, &spawn, &limit,
-                                     &queue_limit, &on_change, &on_exit, &log)) {
+                                     &queue_limit, &on_change, &on_exit, &log) ||
+        check_limit(limit) < 0) {
+        return NULL;
+    }
+    if (queue_limit < 0) {
+        PyErr_Format(PyExc_ValueError, "turboapi: queue_limit is at least 0, not %d", queue_limit);
         return NULL;
     }
     hot_server *srv = (hot_server *)type->tp_alloc(type, 0); // new, zeroed
@@ -480,18 +494,16 @@ server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     srv->on_change = Py_NewRef(on_change);
     srv->on_exit = Py_NewRef(on_exit);
     srv->log = Py_NewRef(log);
-    srv->base_context = PyContext_CopyCurrent();
-    srv->quick = PyObject_GetAttr(errors, srv->st->s_quick);
-    srv->call_soon = PyObject_GetAttr(loop, srv->st->s_call_soon);
-    srv->create_future = PyObject_GetAttr(loop, srv->st->s_create_future);
-    srv->flush_method = PyObject_GetAttrString((PyObject *)srv, "flush");
-    srv->wake_method = PyObject_GetAttrString((PyObject *)srv, "wake");
-    srv->events = malloc(HOT_TURN_MAX * sizeof *srv->events);
-    if (srv->base_context == NULL || srv->quick == NULL || srv->call_soon == NULL || srv->create_future == NULL ||
-        srv->flush_method == NULL || srv->wake_method == NULL || srv->events == NULL) {
-        if (!PyErr_Occurred()) {
-            PyErr_NoMemory();
-        }
+    if ((srv->base_context = PyContext_CopyCurrent()) == NULL ||
+        (srv->quick = PyObject_GetAttr(errors, srv->st->s_quick)) == NULL ||
+        (srv->call_soon = PyObject_GetAttr(loop, srv->st->s_call_soon)) == NULL ||
+        (srv->create_future = PyObject_GetAttr(loop, srv->st->s_create_future)) == NULL ||
+        (srv->flush_method = PyObject_GetAttrString((PyObject *)srv, "flush")) == NULL ||
+        (srv->wake_method = PyObject_GetAttrString((PyObject *)srv, "wake")) == NULL) {
+        goto fail;
+    }
+    if ((srv->events = malloc(HOT_TURN_MAX * sizeof *srv->events)) == NULL) {
+        PyErr_NoMemory();
         goto fail;
     }
     return (PyObject *)srv;
