@@ -141,7 +141,9 @@ typedef struct {
     int cap_done;
     hot_worker *idle, *all; /* idle: LIFO, so that surplus threads stay idle and end */
     _Atomic int n_idle, n_threads, awake, running;
-    int starting; /* threads asked for, not arrived yet */
+    int starting;      /* threads asked for, not arrived yet */
+    uint64_t asked_at; /* ns when the last of them was */
+    uint64_t ask_from; /* ns: none is asked for before, since none could be started */
     int limit, queue_limit;
     bool stop;
     /* the watchdog */

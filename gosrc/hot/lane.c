@@ -29,6 +29,8 @@
 #define IDLE_S 10                /* an idle thread ends after this long */
 #define KEEP_THREADS 2           /* but not these */
 #define SPAWN_AT_ONCE 8
+#define ARRIVE_NS 1000000000u    /* a thread that has not arrived by then is not coming */
+#define NO_THREAD_NS 100000000u  /* after a thread could not be started, until the next is asked for */
 
 int
 lane_init(hot_lane *lane, int limit, int queue_limit)
@@ -110,6 +112,18 @@ done_push(hot_lane *lane, turbo_exchange *x)
     pthread_mutex_unlock(&lane->mu);
 }
 
+/* How many more threads may be asked for now. mu held. */
+static int
+room(hot_lane *lane)
+{
+    uint64_t now = hot_now();
+    if (lane->starting > 0 && now - lane->asked_at > ARRIVE_NS) {
+        lane->starting = 0; // Python failed before it came to lane_main
+    }
+    int n = lane->limit - atomic_load(&lane->n_threads) - lane->starting;
+    return lane->stop || now < lane->ask_from || n < 0 ? 0 : n;
+}
+
 /* ---- the watchdog --------------------------------------------------------- */
 
 /* How many threads run a handler, and how many of them for too long. Returns
@@ -164,7 +178,7 @@ watchdog(void *arg)
             step = STUCK_NS - count_stuck(lane, &running, &stuck) + STUCK_NS / 8;
             flush = atomic_load(&lane->n_done) > 0 && stuck > 0;
             if (atomic_load(&lane->queued) > 0 && running == stuck && atomic_load(&lane->awake) <= stuck) {
-                ask = !wake_one(lane) && atomic_load(&lane->n_threads) + lane->starting < lane->limit;
+                ask = !wake_one(lane) && room(lane) > 0;
             }
         }
         pthread_mutex_unlock(&lane->mu);
@@ -246,10 +260,12 @@ spawn(hot_server *srv)
     hot_lane *lane = &srv->lane;
     PyObject *r = PyObject_CallNoArgs(srv->spawn); // new
     if (r == NULL) {
-        server_log(srv, 40, NULL, "no call thread could be started");
-        PyErr_WriteUnraisable(srv->spawn);
+        PyObject *exc = hot_take_exception(); // new
+        server_log(srv, 40, exc, "no call thread could be started");
+        Py_XDECREF(exc);
         pthread_mutex_lock(&lane->mu);
-        lane->starting--;
+        lane->starting -= lane->starting > 0;
+        lane->ask_from = hot_now() + NO_THREAD_NS;
         pthread_mutex_unlock(&lane->mu);
     }
     Py_XDECREF(r);
@@ -260,10 +276,12 @@ static int
 reserve(hot_lane *lane, int n)
 {
     pthread_mutex_lock(&lane->mu);
-    int room = lane->limit - atomic_load(&lane->n_threads) - lane->starting;
-    n = lane->stop ? 0 : n < room ? n : room;
-    n = n < 0 ? 0 : n;
-    lane->starting += n;
+    int most = room(lane);
+    n = n < most ? n : most;
+    if (n > 0) {
+        lane->starting += n;
+        lane->asked_at = hot_now();
+    }
     pthread_mutex_unlock(&lane->mu);
     return n;
 }
@@ -283,7 +301,7 @@ lane_spawn_if_needed(hot_server *srv)
     } else if (atomic_load(&lane->n_threads) + lane->starting == 0) {
         want = KEEP_THREADS;
     }
-    for (want = reserve(lane, want); want > 0; want--) {
+    for (want = want > 0 ? reserve(lane, want) : 0; want > 0; want--) {
         spawn(srv);
     }
 }
