@@ -12,6 +12,7 @@ import fastapi
 import pytest
 from fastapi import Cookie, Depends, FastAPI, Header, Path, Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from starlette.convertors import UUIDConvertor
 
 from tests.faces.case import version
 from tests.faces.trace import Trace
@@ -203,9 +204,13 @@ def test_path_parameters_and_convertors(both: Both) -> None:
     ):
         pair.get(target)
     pair.get("/uuid/12345678-1234-5678-1234-567812345678")
-    assert pair.how == "compiled"
+    # Older releases of Starlette know lower case only there, which the engine's router does not.
+    known = "A-F" in UUIDConvertor.regex
+    assert (pair.how == "compiled") == known
     assert all(
-        each.outcome == "compiled" for each in pair.made.report if each.path.count("/") > 1 and "docs" not in each.path
+        (each.outcome == "compiled") == (known or "uuid" not in each.path)
+        for each in pair.made.report
+        if each.path.count("/") > 1 and "docs" not in each.path
     )
 
 
