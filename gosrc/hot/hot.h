@@ -311,4 +311,31 @@ extern PyType_Spec exchange_spec, ready_spec, pending_spec, plan_spec, server_sp
 /* Go: turboPing, turboTurn, turboFlush, turboWake */
 #include "_cgo_export.h"
 
+/* This process is a fork of the one that has the engine. Go's runtime does not survive that, and what the child does
+   to the server's descriptors happens to the parent: so nothing is asked of Go, and no lock of the lane taken, which
+   may be held for ever. */
+extern bool hot_forked;
+
+static inline int
+go_turn(hot_server *srv)
+{
+    return hot_forked ? 0 : turboTurn(srv->handle, srv->events, HOT_TURN_MAX);
+}
+
+static inline void
+go_flush(hot_server *srv, turbo_exchange **xs, int n)
+{
+    if (!hot_forked) {
+        turboFlush(srv->handle, xs, n);
+    }
+}
+
+static inline void
+go_wake(hot_server *srv)
+{
+    if (!hot_forked) {
+        turboWake(srv->handle);
+    }
+}
+
 #endif

@@ -86,7 +86,7 @@ flush_done(hot_server *srv)
         atomic_store(&lane->n_done, n - take);
         pthread_mutex_unlock(&lane->mu);
         if (take > 0) {
-            turboFlush(srv->handle, batch, take);
+            go_flush(srv, batch, take);
             total += take;
         }
     }
@@ -186,7 +186,7 @@ watchdog(void *arg)
             atomic_fetch_add(&lane->rescues, 1);
         }
         if (ask && !atomic_exchange(&lane->need_thread, true)) {
-            turboWake(srv->handle);
+            go_wake(srv);
         }
         rest(step);
         pthread_mutex_lock(&lane->mu);
@@ -214,6 +214,9 @@ lane_push(hot_server *srv, turbo_exchange *first, turbo_exchange *last, int n)
     hot_lane *lane = &srv->lane;
     turbo_exchange *over = NULL;
     bool start_dog = false;
+    if (hot_forked) {
+        return;
+    }
     pthread_mutex_lock(&lane->mu);
     int room = lane->queue_limit - atomic_load(&lane->queued);
     if (lane->stop || n > room) {
@@ -293,7 +296,7 @@ lane_spawn_if_needed(hot_server *srv)
     int queued = atomic_load(&lane->queued), want = 0;
     /* Taken back in any case: the watchdog wakes the loop only when it sets it. */
     bool needed = atomic_load(&lane->need_thread) && atomic_exchange(&lane->need_thread, false);
-    if (queued == 0) {
+    if (queued == 0 || hot_forked) {
         return;
     }
     if (needed) {
@@ -555,7 +558,11 @@ lane_main(hot_server *srv, PyObject *Py_UNUSED(noargs))
         if (spare && reserve(lane, 1) > 0) {
             spawn(srv);
         }
-        if (run_call(srv, w, x, &spent)) {
+        bool answered = run_call(srv, w, x, &spent);
+        if (hot_forked) {
+            break; // the answer is the parent's to give, and so is the record
+        }
+        if (answered) {
             done_push(lane, x);
             mine++;
         }
@@ -566,7 +573,9 @@ lane_main(hot_server *srv, PyObject *Py_UNUSED(noargs))
             PyEval_RestoreThread(ts);
         }
     }
-    worker_leave(lane, w);
+    if (!hot_forked) {
+        worker_leave(lane, w);
+    }
     Py_RETURN_NONE;
 }
 
@@ -575,6 +584,9 @@ static void
 take_all(hot_server *srv, void (*end)(hot_server *, turbo_exchange *))
 {
     hot_lane *lane = &srv->lane;
+    if (hot_forked) {
+        return;
+    }
     pthread_mutex_lock(&lane->mu);
     turbo_exchange *x = lane->head;
     lane->head = lane->tail = NULL;
@@ -606,6 +618,9 @@ lane_drop_all(hot_server *srv)
 static bool
 end_all(hot_lane *lane)
 {
+    if (hot_forked) {
+        return false;
+    }
     pthread_mutex_lock(&lane->mu);
     bool join = lane->dog_runs && !lane->stop;
     lane->stop = true;
@@ -644,6 +659,9 @@ lane_end(hot_lane *lane)
 void
 lane_free(hot_lane *lane)
 {
+    if (hot_forked) {
+        return; // its locks may be held, by nobody
+    }
     pthread_mutex_destroy(&lane->mu);
     pthread_cond_destroy(&lane->dog_wake);
     free(lane->done);

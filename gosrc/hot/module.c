@@ -1,6 +1,14 @@
 /* The Python module turboapi._hot: its state, its types, its slots. */
 #include "hot.h"
 
+bool hot_forked;
+
+static void
+after_fork_in_child(void)
+{
+    hot_forked = true;
+}
+
 hot_state *
 hot_state_of(PyTypeObject *type)
 {
@@ -116,12 +124,26 @@ hot_load_fastapi(hot_state *st)
     return 0;
 }
 
+/* Once for the process. Returns 0, or -1 with an exception set. */
+static int
+notice_forks(void)
+{
+    static bool done; // under the GIL
+    if (!done && pthread_atfork(NULL, NULL, after_fork_in_child) != 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    done = true;
+    return 0;
+}
+
 /* Fill the module's state. GIL held. Returns 0, or -1 with an exception set. */
 static int
 hot_exec(PyObject *module)
 {
     hot_state *st = PyModule_GetState(module);
-    if (make_names(st) < 0 || make_await_any(st) < 0 || add_type(module, &server_spec, &st->server_type) < 0 ||
+    if (notice_forks() < 0 || make_names(st) < 0 || make_await_any(st) < 0 ||
+        add_type(module, &server_spec, &st->server_type) < 0 ||
         add_type(module, &exchange_spec, &st->exchange_type) < 0 || add_type(module, &plan_spec, &st->plan_type) < 0 ||
         add_type(module, &ready_spec, &st->ready_type) < 0 || add_type(module, &pending_spec, &st->pending_type) < 0 ||
         add_type(module, &job_spec, &st->job_type) < 0) {

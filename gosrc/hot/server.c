@@ -85,7 +85,7 @@ server_drop(hot_server *srv, turbo_exchange *x)
     }
     server_release(srv, x);
     x->ops |= TURBO_OP_ABORT;
-    turboFlush(srv->handle, &x, 1);
+    go_flush(srv, &x, 1);
 }
 
 /* Nobody will take what a call thread gives back. payload is stolen. GIL held. */
@@ -94,7 +94,7 @@ back_drop(hot_server *srv, turbo_exchange *x, PyObject *payload)
 {
     if (x != NULL) {
         server_release(srv, x);
-        turboFlush(srv->handle, &x, 1);
+        go_flush(srv, &x, 1);
     }
     Py_XDECREF(payload);
 }
@@ -103,6 +103,9 @@ back_drop(hot_server *srv, turbo_exchange *x, PyObject *payload)
 static void
 back_drop_all(hot_server *srv)
 {
+    if (hot_forked) {
+        return;
+    }
     pthread_mutex_lock(&srv->back_mu);
     hot_back *back = srv->back_head;
     srv->back_head = srv->back_tail = NULL;
@@ -164,10 +167,10 @@ server_flush(hot_server *srv)
         }
     }
     if (srv->hold_gil_now || (srv->hold_gil_until != 0 && hot_now() < srv->hold_gil_until)) {
-        turboFlush(srv->handle, dirty, n); // a call thread computes: see next_events
+        go_flush(srv, dirty, n); // a call thread computes: see next_events
     } else {
         PyThreadState *ts = PyEval_SaveThread();
-        turboFlush(srv->handle, dirty, n);
+        go_flush(srv, dirty, n);
         PyEval_RestoreThread(ts);
     }
     for (int i = 0; i < kept; i++) {
@@ -211,6 +214,10 @@ server_release(hot_server *srv, turbo_exchange *x)
 void
 server_give_back(hot_server *srv, turbo_exchange *x, int kind, PyObject *payload)
 {
+    if (hot_forked) {
+        Py_XDECREF(payload);
+        return;
+    }
     if (x != NULL) {
         x->lane_state &= (uint8_t)~X_ANSWERS;
     }
@@ -233,7 +240,7 @@ server_give_back(hot_server *srv, turbo_exchange *x, int kind, PyObject *payload
     int before = atomic_fetch_add(&srv->n_back, 1);
     pthread_mutex_unlock(&srv->back_mu);
     if (before == 0) {
-        turboWake(srv->handle);
+        go_wake(srv);
     }
 }
 
@@ -558,7 +565,7 @@ drop_all(hot_server *srv)
         srv->dirty[i]->lane_state &= (uint8_t)~X_MARKED;
     }
     if (n > 0) {
-        turboFlush(srv->handle, srv->dirty, n);
+        go_flush(srv, srv->dirty, n);
     }
     while (srv->ev_at < srv->ev_n) {
         turbo_event *ev = &srv->events[srv->ev_at++];
