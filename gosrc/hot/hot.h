@@ -184,6 +184,7 @@ struct hot_server {
     Py_ssize_t n_plans;
     hot_watch *watches;
     Py_ssize_t n_watches;
+    unsigned watches_made; /* grows with each change of them */
     turbo_event *events;
     int ev_at, ev_n;
     turbo_exchange **dirty;

@@ -129,11 +129,20 @@ read_args(hot_state *st, hot_plan *plan, PyObject *source)
             (to->value = get(arg, st->s_default)) == NULL) {
             goto done;
         }
-        to->index = (uint32_t)index;
         plan->n_args = (int)i + 1;
+        if (index < 0 || index > INT32_MAX) {
+            PyErr_Format(PyExc_ValueError, "turboapi: a plan's argument has no index %ld", index);
+            goto done;
+        }
+        to->index = (uint32_t)index;
         if (i >= n - named) {
             PyObject *name = get(arg, st->s_name); // new
             if (name == NULL) {
+                goto done;
+            }
+            if (!PyUnicode_Check(name)) {
+                PyErr_Format(PyExc_TypeError, "turboapi: a plan's argument is named by a str, not %R", name);
+                Py_DECREF(name);
                 goto done;
             }
             PyUnicode_InternInPlace(&name);

@@ -281,17 +281,18 @@ server_wake(hot_server *srv, PyObject *futures)
     Py_RETURN_NONE;
 }
 
+/* Put n plans in the place of those that are there; the array is stolen. */
 static void
-plans_clear(hot_server *srv)
+plans_replace(hot_server *srv, hot_plan **plans, Py_ssize_t n)
 {
-    hot_plan **plans = srv->plans;
-    Py_ssize_t n = srv->n_plans;
-    srv->plans = NULL;
-    srv->n_plans = 0;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        Py_DECREF(plans[i]);
+    hot_plan **old = srv->plans;
+    Py_ssize_t n_old = srv->n_plans;
+    srv->plans = plans;
+    srv->n_plans = n;
+    for (Py_ssize_t i = 0; i < n_old; i++) {
+        Py_DECREF(old[i]); // may run code, which finds the new ones
     }
-    PyMem_Free(plans);
+    PyMem_Free(old);
 }
 
 static int
@@ -328,23 +329,23 @@ static PyObject *
 server_set_plans(hot_server *srv, PyObject *args)
 {
     unsigned int version;
-    PyObject *plans, *watch, *cors = Py_None, *fast = NULL;
+    PyObject *plans, *watch, *cors = Py_None, *all = NULL;
     hot_plan **made = NULL;
     Py_ssize_t n = 0;
     if (!PyArg_ParseTuple(args, "IOO|O:set_plans", &version, &plans, &watch, &cors) ||
-        (fast = PySequence_Fast(plans, "turboapi: plans must be a sequence")) == NULL) {
+        (all = PySequence_Tuple(plans)) == NULL) {
         return NULL;
     }
-    if (PySequence_Fast_GET_SIZE(fast) > 0 && hot_load_fastapi(srv->st) < 0) {
+    if (PyTuple_GET_SIZE(all) > 0 && hot_load_fastapi(srv->st) < 0) {
         goto fail;
     }
-    made = PyMem_Calloc((size_t)PySequence_Fast_GET_SIZE(fast) + 1, sizeof *made);
+    made = PyMem_Calloc((size_t)PyTuple_GET_SIZE(all) + 1, sizeof *made);
     if (made == NULL) {
         PyErr_NoMemory();
         goto fail;
     }
-    for (; n < PySequence_Fast_GET_SIZE(fast); n++) {
-        made[n] = (hot_plan *)plan_new(srv->st, PySequence_Fast_GET_ITEM(fast, n));
+    for (; n < PyTuple_GET_SIZE(all); n++) {
+        made[n] = (hot_plan *)plan_new(srv->st, PyTuple_GET_ITEM(all, n));
         if (made[n] == NULL) {
             goto fail;
         }
@@ -352,19 +353,17 @@ server_set_plans(hot_server *srv, PyObject *args)
     if (watch_set(srv, watch) < 0) {
         goto fail;
     }
-    plans_clear(srv);
-    srv->plans = made;
-    srv->n_plans = n;
     srv->version = version;
     Py_XSETREF(srv->cors, cors == Py_None ? NULL : Py_NewRef(cors));
-    Py_DECREF(fast);
+    plans_replace(srv, made, n);
+    Py_DECREF(all);
     return set_cors(srv) < 0 ? NULL : Py_NewRef(Py_None);
 fail:
     for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
         Py_XDECREF(made[i]);
     }
     PyMem_Free(made);
-    Py_DECREF(fast);
+    Py_DECREF(all);
     return NULL;
 }
 
@@ -452,7 +451,7 @@ server_close(hot_server *srv, PyObject *Py_UNUSED(noargs))
     srv->closed = true;
     lane_stop(srv);
     give_up_waiting(srv);
-    plans_clear(srv);
+    plans_replace(srv, NULL, 0);
     watch_clear(srv);
     Py_CLEAR(srv->flush_method);
     Py_CLEAR(srv->wake_method);
@@ -586,7 +585,7 @@ server_clear(hot_server *srv)
 #define CLEAR(n) Py_CLEAR(srv->n);
     SERVER_OBJECTS(CLEAR)
 #undef CLEAR
-    plans_clear(srv);
+    plans_replace(srv, NULL, 0);
     watch_clear(srv);
     return 0;
 }

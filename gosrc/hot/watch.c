@@ -12,17 +12,25 @@ watch_drop(hot_watch *w)
     w->seen = NULL;
 }
 
+/* Put n watches in the place of those that are there; the array is stolen. */
+static void
+watch_replace(hot_server *srv, hot_watch *watches, Py_ssize_t n)
+{
+    hot_watch *old = srv->watches;
+    Py_ssize_t n_old = srv->n_watches;
+    srv->watches = watches;
+    srv->n_watches = n;
+    srv->watches_made++;
+    for (Py_ssize_t i = 0; i < n_old; i++) {
+        watch_drop(&old[i]); // may run code, which finds the new ones
+    }
+    PyMem_Free(old);
+}
+
 void
 watch_clear(hot_server *srv)
 {
-    hot_watch *watches = srv->watches;
-    Py_ssize_t n = srv->n_watches;
-    srv->watches = NULL;
-    srv->n_watches = 0;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        watch_drop(&watches[i]);
-    }
-    PyMem_Free(watches);
+    watch_replace(srv, NULL, 0);
 }
 
 /* Remember what o holds now. `held` keeps it alive, so that an identity means what it meant. */
@@ -38,34 +46,51 @@ watch_snapshot(hot_watch *w)
         return 0;
     }
     if (PyList_Check(o)) {
-        w->n = PyList_GET_SIZE(o);
         w->held = PyList_AsTuple(o); // new
-        return w->held == NULL ? -1 : 0;
+        if (w->held == NULL) {
+            return -1;
+        }
+        w->n = PyTuple_GET_SIZE(w->held); // the list may have changed while the tuple was made
+        return 0;
     }
-    w->n = PyDict_GET_SIZE(o);
-    w->held = PyTuple_New(w->n * 2); // new
+    Py_ssize_t n = PyDict_GET_SIZE(o);
+    w->held = PyTuple_New(n * 2); // new
     if (w->held == NULL) {
         return -1;
     }
-    Py_ssize_t pos = 0, i = 0;
+    /* Making the tuple may have run code, too: a dict of another size than w->n has changed. */
+    Py_ssize_t pos = 0;
     PyObject *key, *value; // borrowed
-    while (PyDict_Next(o, &pos, &key, &value) && i < w->n * 2) {
-        PyTuple_SET_ITEM(w->held, i++, Py_NewRef(key));
-        PyTuple_SET_ITEM(w->held, i++, Py_NewRef(value));
+    while (w->n < n && PyDict_Next(o, &pos, &key, &value)) {
+        PyTuple_SET_ITEM(w->held, w->n * 2, Py_NewRef(key));
+        PyTuple_SET_ITEM(w->held, w->n * 2 + 1, Py_NewRef(value));
+        w->n++;
     }
     return 0;
+}
+
+/* 1: an attribute is another object than it was. Its code may replace the watches: then w is not to be used again. */
+static int
+attr_changed(hot_watch *w)
+{
+    PyObject *object = Py_NewRef(w->object), *attr = Py_NewRef(w->attr), *held = Py_XNewRef(w->held);
+    PyObject *now = PyObject_GetAttr(object, attr); // new
+    if (now == NULL) {
+        PyErr_Clear();
+    }
+    int changed = now != held;
+    Py_XDECREF(now);
+    Py_XDECREF(held);
+    Py_DECREF(attr);
+    Py_DECREF(object);
+    return changed;
 }
 
 static int
 watch_one_changed(hot_watch *w)
 {
     if (w->attr != NULL) {
-        PyObject *now = PyObject_GetAttr(w->object, w->attr); // new
-        if (now == NULL) {
-            PyErr_Clear();
-        }
-        Py_XDECREF(now);
-        return now != w->held;
+        return attr_changed(w);
     }
     if (PyList_Check(w->object)) {
         if (PyList_GET_SIZE(w->object) != w->n) {
@@ -91,9 +116,13 @@ watch_one_changed(hot_watch *w)
 int
 watch_changed(hot_server *srv)
 {
+    unsigned made = srv->watches_made;
     for (Py_ssize_t i = 0; i < srv->n_watches; i++) {
         if (watch_one_changed(&srv->watches[i])) {
             return 1;
+        }
+        if (made != srv->watches_made) {
+            return 0; // other ones, as of now
         }
     }
     return 0;
@@ -153,9 +182,7 @@ watch_set(hot_server *srv, PyObject *watch)
             }
         }
     }
-    watch_clear(srv);
-    srv->watches = made;
-    srv->n_watches = n;
+    watch_replace(srv, made, n);
     made = NULL;
     rc = 0;
 done:
