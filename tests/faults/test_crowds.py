@@ -143,15 +143,13 @@ def test_ten_thousand_idle_connections_are_all_served_again(most: int, script: S
             for path in ("/fine", "/call") * 20:
                 assert other.get(path).reply().body == b"1"
         ask_all(socks)
-        found = stats(server)
-        assert found["exchanges_live"] == found["in_flight"] == 0
-        assert found["responses"] == 2 * len(socks) + 40
+        # A client may have its answer before the record is given back.
+        eventually(lambda: stats(server)["exchanges_live"] == 0)
+        assert stats(server)["responses"] == 2 * len(socks) + 40
     finally:
         for sock in socks:
             sock.close()
-    deadline = time.monotonic() + PATIENCE
-    while stats(server)["connections"]:
-        assert time.monotonic() < deadline
+    eventually(lambda: stats(server)["connections"] == 0)
 
 
 def test_twenty_thousand_connections_that_come_and_go(serve: Serve, transport: str) -> None:
@@ -198,9 +196,7 @@ def test_server_without_descriptors_neither_ends_nor_spins(script: Script, trans
         others = [stack.enter_context(Client(port)) for _ in range(100)]
         for other in others:
             other.get("/fine")
-        deadline = time.monotonic() + PATIENCE
-        while not stats(server)["accept_errors"]:
-            assert time.monotonic() < deadline
+        eventually(lambda: stats(server)["accept_errors"] > 0)
         # For a while nothing comes: then a server that spins shows by the processor time it has used.
         began, then = stats(server), time.monotonic()
         while time.monotonic() < then + 0.5:
