@@ -316,6 +316,7 @@ extern PyType_Spec exchange_spec, ready_spec, pending_spec, plan_spec, server_sp
    to the server's descriptors happens to the parent: so nothing is asked of Go, and no lock of the lane taken, which
    may be held for ever. */
 extern bool hot_forked;
+void leave_if_forked(void); /* where the loop calls */
 
 static inline int
 go_turn(hot_server *srv)

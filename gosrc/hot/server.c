@@ -2,6 +2,7 @@
 #include "hot.h"
 
 #include <time.h>
+#include <unistd.h>
 
 uint64_t
 hot_now(void)
@@ -254,6 +255,21 @@ server_exit(hot_server *srv, PyObject *exc)
     Py_XDECREF(r);
 }
 
+/* A fork has come back from code on the loop into the loop. It would run its parent's other requests a second time,
+   and whatever it does to the loop's epoll, asyncio's clean-up included, it does to its parent's. So it ends here. */
+void
+leave_if_forked(void)
+{
+    if (!hot_forked) {
+        return;
+    }
+    PySys_WriteStderr(
+        "turboapi: process %d is a fork made by `async def` code, and returned to the loop that it shares "
+        "with its parent; it ends here. End such a child with os._exit().\n",
+        (int)getpid());
+    _exit(1);
+}
+
 /* ---- Python's methods ---------------------------------------------------- */
 
 static PyObject *
@@ -265,6 +281,7 @@ server_fd(hot_server *srv, PyObject *Py_UNUSED(noargs))
 static PyObject *
 server_flush_py(hot_server *srv, PyObject *Py_UNUSED(noargs))
 {
+    leave_if_forked();
     srv->flush_due = false;
     server_flush(srv);
     Py_RETURN_NONE;

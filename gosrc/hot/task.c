@@ -39,6 +39,7 @@ job_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *Py_UNUS
 {
     hot_job *job = (hot_job *)self;
     hot_server *srv = job->srv;
+    leave_if_forked();
     if (PyVectorcall_NARGS(nargsf) != 1 || job->task == NULL) {
         PyErr_SetString(PyExc_TypeError, "turboapi: a job is called once, by its task");
         return NULL;

@@ -8,8 +8,6 @@
    TURN_NS; what is left over wakes the loop again after its other work. */
 #include "hot.h"
 
-#include <unistd.h>
-
 #define TURN_NS 5000000u        /* timers and other sockets of the loop wait at most this long */
 #define BLOCKED_NS 100000000u    /* a step that takes longer is worth a warning */
 #define GIL_WAIT_NS 200000u     /* a longer wait for the GIL means that a call thread computes */
@@ -166,18 +164,6 @@ warn_blocked(hot_server *srv, int32_t plan, uint64_t ns)
     }
 }
 
-/* A fork has come back from code on the loop into the loop. It would run its parent's other requests a second time,
-   and whatever it does to the loop's epoll, asyncio's clean-up included, it does to its parent's. So it ends here. */
-static void
-leave_child(void)
-{
-    PySys_WriteStderr(
-        "turboapi: process %d is a fork made by `async def` code, and returned to the loop that it shares "
-        "with its parent; it ends here. End such a child with os._exit().\n",
-        (int)getpid());
-    _exit(1);
-}
-
 /* turn() -> None. A turn inside a turn (a debugger's or nested loop) does nothing. */
 PyObject *
 server_turn(hot_server *srv, PyObject *Py_UNUSED(noargs))
@@ -185,9 +171,7 @@ server_turn(hot_server *srv, PyObject *Py_UNUSED(noargs))
     if (srv->in_turn || srv->closed) {
         Py_RETURN_NONE;
     }
-    if (hot_forked) {
-        leave_child();
-    }
+    leave_if_forked();
     srv->in_turn = true;
     srv->turns++;
     if (srv->n_watches > 0 && watch_changed(srv)) {
@@ -210,9 +194,7 @@ server_turn(hot_server *srv, PyObject *Py_UNUSED(noargs))
         turbo_event *ev = &srv->events[srv->ev_at++];
         int32_t plan = ev->kind == TURBO_EV_REQUEST ? ev->x->plan : TURBO_PLAN_APP;
         run_event(srv, ev);
-        if (hot_forked) {
-            leave_child();
-        }
+        leave_if_forked();
         uint64_t now = hot_now();
         if (now - before > BLOCKED_NS) {
             warn_blocked(srv, plan, now - before);
