@@ -570,6 +570,9 @@ lane_main(hot_server *srv, PyObject *Py_UNUSED(noargs))
             PyThreadState *ts = PyEval_SaveThread();
             flush_done(srv);
             mine = 0;
+            if (atomic_load(&lane->queued) == 0) {
+                stay = wait_for_work(lane, w); // without taking the GIL in between, for nothing
+            }
             PyEval_RestoreThread(ts);
         }
     }
