@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,7 +20,7 @@ from tests.faults.client import Client
 from tests.faults.gate import Gate, gated
 from tests.faults.test_departures import HALVES
 from turboapi import Server
-from turboapi.engine import control
+from turboapi.engine import control, loops
 
 Serve = Callable[..., Server]
 Connect = Callable[..., Client]
@@ -297,3 +298,23 @@ def test_guest_that_is_cancelled_twice_lets_go(connect: Connect, transport: str)
             await asyncio.wait(left)
 
     asyncio.run(main())
+
+
+def test_handler_that_swallows_its_cancellation_does_not_keep_the_server(
+    serve: Serve, connect: Connect, transport: str, loop_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loops, "_TASK_GRACE", 0.2)
+    app = FastAPI()
+
+    @app.get("/")
+    async def deaf_for_ever() -> None:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    server = serve(app, transport=transport, loop=loop_name, timeout_stop=0.05)
+    client = connect(server).get("/")
+    eventually(lambda: server.stats()["in_flight"] == 1)
+    server.stop()
+    assert client.rest() == b""
+    gc.collect()

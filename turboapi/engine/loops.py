@@ -12,6 +12,8 @@ from typing import Any
 
 __all__ = ["factory", "kind", "run"]
 
+# Tasks that were cancelled get so long to end when the loop ends. One that swallows its cancellation never does.
+_TASK_GRACE = 5.0
 # Threads of the loop's default executor get so long to finish when the loop ends.
 _EXECUTOR_GRACE = 5.0
 
@@ -90,7 +92,12 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
     for task in left:
         task.cancel()
     if left:
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        _, deaf = loop.run_until_complete(asyncio.wait(left, timeout=_TASK_GRACE))
+        for task in deaf:
+            # Its text only: a log record that is kept must not keep the task.
+            what = repr(task)
+            _log.warning("A task goes on although it was cancelled %g s ago; it is left alone: %s", _TASK_GRACE, what)
+        left -= deaf
     for task in left:
         if not task.cancelled() and task.exception() is not None:
             what = "unhandled exception at the end of the loop"
