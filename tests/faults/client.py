@@ -24,19 +24,21 @@ class Reply:
 
 
 class Client:
-    """One connection to 127.0.0.1."""
+    """One connection to a port of 127.0.0.1, or to the Unix socket of that path."""
 
-    def __init__(self, port: int, *, receive_buffer: int | None = None) -> None:
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    def __init__(self, address: int | str, *, receive_buffer: int | None = None) -> None:
+        tcp = isinstance(address, int)
+        self.sock = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX, socket.SOCK_STREAM)
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(PATIENCE)
         try:
-            self.sock.connect(("127.0.0.1", port))
+            self.sock.connect(("127.0.0.1", address) if tcp else address)
         except BaseException:
             self.sock.close()
             raise
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tcp:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._held = bytearray()
 
     def send(self, data: bytes) -> Self:

@@ -18,7 +18,7 @@ def connect() -> Iterator[Callable[..., Client]]:
     with contextlib.ExitStack() as stack:
 
         def one(server: Server, **more: Any) -> Client:
-            client = Client(server.port, **more)
+            client = Client(server.settings.uds or server.port, **more)
             stack.callback(client.sock.close)
             return client
 

@@ -98,11 +98,13 @@ def stalled(produced: list[int], other: Client) -> int:
 
 
 @pytest.mark.parametrize("path", ["/stream", "/def", "/raw/x"])
+@pytest.mark.parametrize("family", ["tcp", "unix"])
 def test_slow_reader_of_fifty_megabytes_stops_the_generator(
-    serve: Serve, connect: Connect, transport: str, loop_name: str, path: str
+    serve: Serve, connect: Connect, transport: str, loop_name: str, path: str, family: str, tmp_path: Path
 ) -> None:
     produced: list[int] = []
-    server = serve(streaming(produced), transport=transport, loop=loop_name)
+    uds = str(tmp_path / "s") if family == "unix" else None
+    server = serve(streaming(produced), transport=transport, loop=loop_name, uds=uds)
     other = connect(server)
     assert other.get("/fine").reply().status == 200
     before = resident()
@@ -308,6 +310,40 @@ def test_handler_that_does_not_read_stops_the_client(serve: Serve, connect: Conn
     while left:
         left -= client.sock.send(piece[: min(left, MEGABYTE)])
     assert client.reply().body == b"%d" % (100 * MEGABYTE)
+
+
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+def test_client_that_asks_and_does_not_read_is_stopped(
+    serve: Serve, connect: Connect, transport: str, family: str, tmp_path: Path
+) -> None:
+    """Pipelining without end: neither requests nor answers pile up, and later every request has its answer."""
+    uds = str(tmp_path / "s") if family == "unix" else None
+    server = serve(streaming([]), transport=transport, uds=uds, access_log=False)
+    other = connect(server)
+    assert other.get("/fine").reply().status == 200
+    before = resident()
+    client = connect(server, receive_buffer=65536)
+    one = b"GET /fine HTTP/1.1\r\nhost: x\r\nx-pad: " + b"p" * 400 + b"\r\n\r\n"
+    two = one.replace(b"/fine", b"/call")
+    client.sock.settimeout(0)
+    sent, rounds = 0, 0
+    data = (one + two) * 100
+    while rounds < 50:
+        try:
+            sent += client.sock.send(data[sent % len(data) :])
+            rounds = 0
+        except BlockingIOError:
+            rounds += 1
+        assert other.get("/fine").reply().body == b"1"
+    assert resident() - before < 20 * MEGABYTE
+    client.sock.settimeout(PATIENCE)
+    asked = sent // len(one)
+    for _ in range(asked):
+        assert client.reply().body == b"1"
+    if sent % len(one):
+        client.send(data[sent % len(data) :][: len(one) - sent % len(one)])
+        assert client.reply().body == b"1"
+    assert asked > 100
 
 
 def test_response_that_is_begun_while_the_body_still_comes(serve: Serve, connect: Connect, transport: str) -> None:
