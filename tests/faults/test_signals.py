@@ -265,3 +265,75 @@ def test_kill_leaves_the_port_free(program: Start, transport: str, tmp_path: Pat
     load.join()
     with contextlib.closing(socket.create_server(("127.0.0.1", made.port))):
         pass
+
+
+EXITING = """
+import asyncio, logging, random, sys, threading, time
+from fastapi import FastAPI, Request
+from turboapi import Server
+from turboapi.engine import server as engine_server, serving as engine_serving
+
+logging.disable(logging.CRITICAL)
+# The interpreter's exit overtakes what runs: no time to be graceful in.
+engine_server._EXIT_GRACE = engine_server._EXIT_FORCE = engine_serving._UNWIND = 0.02
+app = FastAPI()
+
+class Slow:
+    def __del__(self):
+        time.sleep(0.0005)
+
+slow = [Slow() for _ in range(100)]  # the end takes its time, and gives up the GIL in between
+
+@app.get("/call")
+def call(request: Request) -> int:
+    time.sleep(random.random() * 0.03)
+    return 1
+
+@app.get("/spin")
+def spin(request: Request) -> int:
+    end = time.monotonic() + random.random() * 0.02
+    while time.monotonic() < end:
+        pass
+    raise ValueError
+
+@app.get("/loop")
+async def loop() -> int:
+    try:
+        await asyncio.sleep(random.random() * 0.05)
+    finally:
+        await asyncio.sleep(1)
+    return 1
+
+server = Server(app, port=0, transport=sys.argv[1], access_log=False).start()
+print(server.port, flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_interpreter_that_ends_under_load(transport: str, tmp_path: Path) -> None:
+    """Call threads come back to an interpreter that is going or gone: no crash, no hang, not a word."""
+    (tmp_path / "exiting.py").write_text(EXITING)
+    for _ in range(3):
+        with subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", "exiting.py", transport],
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            threads = [threading.Thread(target=ask_on, args=(port,)) for _ in range(12)]
+            for thread in threads:
+                thread.start()
+            _, errors = process.communicate("end\n", timeout=2 * PATIENCE)
+            for thread in threads:
+                thread.join()
+        assert (process.returncode, errors) == (0, "")
+
+
+def ask_on(port: int) -> None:
+    with contextlib.suppress(ConnectionError, EOFError), Client(port) as client:
+        while True:
+            client.get(random.choice(("/call", "/call", "/spin", "/loop"))).reply()
