@@ -24,7 +24,7 @@ from turboapi import Server
 Serve = Callable[..., Server]
 
 CLIENTS = 1000
-REQUESTS = 8
+REQUESTS = 6
 
 
 @pytest.fixture(autouse=True)
