@@ -208,7 +208,10 @@ class Load:
                     self.wrong.append(f"{sent[0]}: half an answer: {error}")
                 return False
             except ConnectionError as error:
-                self.wrong.append(f"{sent[0]}: {error!r}")
+                # One that comes as the listener is closed may stand in the kernel's queue, which resets it. Any other
+                # reset could have cost the client an answer.
+                if not sent[0].endswith("-0-0"):
+                    self.wrong.append(f"{sent[0]}: {error!r}")
                 return False
             if (reply.status, reply.body) != (200, f'"{sent[0]}"'.encode()):
                 self.wrong.append(f"{sent[0]}: {reply}")
