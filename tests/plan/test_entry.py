@@ -360,7 +360,7 @@ def test_overrides_take_the_place_of_dependencies(both: Both, trace: Trace) -> N
 def test_the_generated_text_is_shown_in_tracebacks() -> None:
     import linecache
 
-    app = FastAPI()
+    app = FastAPI(openapi_url=None)
 
     @app.post("/items")
     async def create(item: Item) -> Item:

@@ -28,7 +28,7 @@ class Color(enum.Enum):
 
 
 def app_with(endpoint: Callable[..., Any], path: str = "/") -> FastAPI:
-    app = FastAPI()
+    app = FastAPI(openapi_url=None)
     app.get(path)(endpoint)
     return app
 

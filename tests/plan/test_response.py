@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field, field_seriali
 from starlette.background import BackgroundTask
 
 from tests.faces.trace import Trace
-from tests.plan.pair import Pair
+from tests.plan.pair import Pair, own_plans
 from turboapi.plan import compile_app
 
 Both = Callable[[Any], Pair]
@@ -268,6 +268,6 @@ def test_a_returned_response_with_background_work(both: Both, trace: Trace) -> N
 def test_results_are_bytes_where_fastapi_sends_json(both: Both) -> None:
     """No response object is made for the common case."""
     app = app_with(Row(id=1), response_model=Row, status_code=201)
-    for plan in compile_app(app).plans:
+    for plan in own_plans(compile_app(app)):
         assert isinstance(plan.encode(Row(id=1)), bytes)
         assert (plan.status, plan.media) == (201, b"application/json")

@@ -12,6 +12,7 @@ from typing import Any
 
 from . import internals
 from .cors import CorsHeaders
+from .custom import build_custom
 from .decline import decline_type
 from .entry import Entry, build
 from .errors import Errors
@@ -104,14 +105,22 @@ def _memory(app: Any, stack: Stack) -> _Memory:
     # Overrides change the tree below what a fingerprint sees.
     given = app.dependency_overrides
     overrides: Any = dict(given) if type(given) is dict else [given] if given else {}
-    basis = (*map(id, handlers), id(app.router), app.root_path, decline, stack.limited, overrides)
+    basis = (
+        *map(id, handlers),
+        id(app.router),
+        app.root_path,
+        decline,
+        stack.limited,
+        stack.cors and id(stack.cors),
+        overrides,
+    )
     known = _memories.get(app)
     memory = known() if known is not None else None
     if memory is None or memory.basis != basis or overrides:
         scope = {"app": app, "starlette.exception_handlers": handlers, "router": app.router}
         if app.root_path:
             scope["root_path"] = app.root_path
-        memory = _Memory(basis, Surroundings(scope, decline, stack.limited))
+        memory = _Memory(basis, Surroundings(scope, decline, stack.limited, stack.cors and CorsHeaders(stack.cors)))
         _memories[app] = weakref.ref(memory)
     return memory
 
@@ -129,7 +138,12 @@ def _entry(
             made = known[1]
         else:
             handler = internals.read_handler(facts.asgi, app)
-            made = handler if isinstance(handler, Fallback) else build(facts, handler, memory.around)
+            if isinstance(handler, Fallback):
+                made = handler
+            elif handler.custom:
+                made = build_custom(facts, handler, memory.around)
+            else:
+                made = build(facts, handler, memory.around)
         if mark is not None:
             memory.entries[key] = (mark, made)
     except Exception as error:

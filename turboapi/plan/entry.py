@@ -27,7 +27,7 @@ from .scope import Surroundings
 from .source import Source
 from .stages import stages
 
-__all__ = ["Entry", "build"]
+__all__ = ["Entry", "build", "call_name"]
 
 # The engine's own limit (PLAN_MAX_ARGS in gosrc/hot/hot.h).
 _MOST_ARGS = 256
@@ -74,7 +74,7 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
         plain=made.plain,
         status=made.status,
         media=made.media,
-        name=_name(handler.tree.call),
+        name=call_name(handler.tree.call),
     )
     return Entry(plan, tuple(draft.params), "json" if handler.has_body else "none", handler.max_body)
 
@@ -109,7 +109,8 @@ def _shows_request(node: Node) -> bool:
     return any(_shows_request(child) for child in node.children)
 
 
-def _name(call: Any) -> str:
+def call_name(call: Any) -> str:
+    """Return what logs call a function: module.function."""
     return f"{getattr(call, '__module__', '')}.{getattr(call, '__qualname__', type(call).__qualname__)}"
 
 

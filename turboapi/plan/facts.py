@@ -78,7 +78,10 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """What FastAPI's own request handler of a route was made with."""
+    """What FastAPI's own request handler of a route was made with.
+
+    custom: another function takes its place, which gets the Request and gives the response; `tree.call` is it.
+    """
 
     tree: Node
     has_body: bool
@@ -87,17 +90,18 @@ class Handler:
     stream: bool
     output: Output
     max_body: int | None
+    custom: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RouteFacts:
     """One entry of the application's routes, in the order in which they are tried.
 
-    kind: "api" (FastAPI's), "route" and "mount" (matched in the table, answered by the application),
+    kind: "api" (FastAPI's), "route" (Starlette's), "mount" (matched in the table, answered by the application),
     "loose" (the application has to look whether it matches what `table_path` does),
     "barrier" (nobody but the application can say what it matches).
     route: what the path, methods and convertors were read from. included: the router's inclusion, where it is lazy.
-    allow: the Allow header of a 405. asgi: the application behind an "api" route.
+    allow: the Allow header of a 405. asgi: the application behind an "api" or a "route".
     why: the reason why all the others have none.
     """
 

@@ -28,17 +28,20 @@ class Surroundings:
     """What the routes of an application have in common.
 
     scope: entries that FastAPI puts into every scope. decline: the exception class that means "FastAPI answers".
-    limited: a body limit holds for the whole application.
+    limited: a body limit holds for the whole application. cors: its CORSMiddleware as a function of headers.
     """
 
     scope: Mapping[str, Any]
     decline: type[Exception]
     limited: bool
+    cors: Any = None
 
     def entries(self, facts: RouteFacts) -> dict[str, Any]:
         """Return the scope's entries that are the same for all requests of a route."""
-        original = getattr(facts.route, "original_route", facts.route)
-        return {**self.scope, "route": original, "endpoint": facts.route.endpoint}
+        entries = {**self.scope, "endpoint": facts.route.endpoint}
+        if facts.kind == "api":
+            entries["route"] = getattr(facts.route, "original_route", facts.route)
+        return entries
 
 
 def request_of(proxy: Any, around: Surroundings, routes: Sequence[tuple[RouteFacts, bool]]) -> Request:

@@ -192,6 +192,7 @@ def methods(trace: Trace) -> FastAPI:
         (200, post("/unread", body=b"y" * 90)),
         ({200, 413}, post("/unread", body=b"y" * 900)),
     ],
+    fallback=[f"GET {path}" for path in ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")],
     since=("0.164.0", "max_body_size"),
 )
 def body_limits(trace: Trace) -> FastAPI:

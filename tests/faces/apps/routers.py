@@ -223,9 +223,7 @@ def root_path(trace: Trace) -> FastAPI:
     return app
 
 
-@case(
-    [(200, get("/timed")), (200, get("/plain")), (422, get("/timed?n=x")), (404, get("/none"))], fallback=["GET /timed"]
-)
+@case([(200, get("/timed")), (200, get("/plain")), (422, get("/timed?n=x")), (404, get("/none"))])
 def custom_route_class(trace: Trace) -> FastAPI:
     app = FastAPI()
 

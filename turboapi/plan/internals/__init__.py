@@ -11,7 +11,7 @@ from .handlers import Fingerprint, fingerprint, read_handler
 from .releases import replaced, unsupported
 from .results import body_allowed, encode_jsonable, own_json, raise_response_error, serialize
 from .routes import routes
-from .scopes import exit_stacks, included_scope, route_path
+from .scopes import exit_stacks, form_limits, included_scope, route_path
 from .stack import Stack, own_handlers, read_stack, telemetry_watch
 from .tools import drive
 
@@ -24,6 +24,7 @@ __all__ = [
     "encode_jsonable",
     "exit_stacks",
     "fingerprint",
+    "form_limits",
     "included_scope",
     "is_form",
     "own_handlers",

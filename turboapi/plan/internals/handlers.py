@@ -2,20 +2,25 @@
 
 The most exact account of a route is not its attributes (changing them after the
 route was made changes nothing) but the variables that its request handler closed
-over; so that is where the facts come from. A handler that is not FastAPI's own is
-not understood.
+over; so that is where the facts come from. A function in its place (an overridden
+`get_route_handler`, a Starlette route's endpoint) takes a Request and gives a response.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any, Literal, cast
 
 import fastapi.dependencies.models as _models
 import fastapi.dependencies.utils as _utils
 import fastapi.routing as _routing
+import starlette.routing
 from fastapi.datastructures import DefaultPlaceholder
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
 
 from ..facts import LOCATIONS, Handler, Node, Output
 from ..plans import Fallback
@@ -39,11 +44,13 @@ _LISTS = ("dependencies", "path_params", "query_params", "header_params", "cooki
 
 
 def fingerprint(asgi: Any) -> Fingerprint | None:
-    """Return what tells a changed handler from an unchanged one, None where it is not FastAPI's own."""
+    """Return what tells a changed handler from an unchanged one, None where it is not understood."""
     opened = _open(asgi)
     if isinstance(opened, Fallback):
         return None
     variables, limit = opened
+    if callable(variables):
+        return (id(asgi), id(variables)), (asgi, variables)
     found: list[Any] = [asgi, limit, *variables.values()]
     waiting = [variables["dependant"]]
     while waiting:
@@ -63,6 +70,8 @@ def read_handler(asgi: Any, app: Any) -> Handler | Fallback:
     if isinstance(opened, Fallback):
         return opened
     had, limit = opened
+    if callable(had):
+        return _custom(had, limit)
     provider = had["dependency_overrides_provider"]
     if provider is not None and provider is not app:
         return Fallback("dependency overrides come from another application")
@@ -83,20 +92,41 @@ def read_handler(asgi: Any, app: Any) -> Handler | Fallback:
     )
 
 
-def _open(asgi: Any) -> tuple[dict[str, Any], int | None] | Fallback:
-    """Return what the handler closed over, and its body limit."""
+def _open(asgi: Any) -> tuple[dict[str, Any] | Callable[..., Any], int | None] | Fallback:
+    """Return what FastAPI's handler closed over, or the function that takes its place; and the body limit."""
     asgi, limit = _unwrap_limit(asgi)
-    if not isinstance(asgi, FunctionType) or asgi.__code__ is not inner_code(_routing.request_response, "app"):
+    own = (inner_code(_routing.request_response, "app"), inner_code(starlette.routing.request_response, "app"))
+    if not isinstance(asgi, FunctionType) or asgi.__code__ not in own:
         return Fallback("its ASGI application was replaced or wrapped")
     function = closure(asgi).get("f")
+    if not callable(function):
+        return Fallback("its ASGI application has no function")
     if not isinstance(function, FunctionType) or function.__code__ is not inner_code(
         _routing.get_request_handler, "app"
     ):
-        return Fallback("custom route handler")
+        return function, limit
     had = closure(function)
     if not had.keys() <= _VARIABLES:
         return Fallback(f"request handler with unknown parts: {sorted(had.keys() - _VARIABLES)}")
     return had, limit
+
+
+def _custom(function: Callable[..., Any], limit: int | None) -> Handler:
+    """Return the facts of a function that takes the Request and gives the response."""
+    kind: Kind = "async"
+    if isinstance(function, functools.partial) and function.func is run_in_threadpool:
+        kind, function = "sync", function.args[0]
+    nothing: defaultdict[str, Any] = defaultdict(lambda: None, actual_response_class=JSONResponse)
+    return Handler(
+        tree=_node(_models.Dependant(call=function), {}, kind=kind),
+        has_body=False,
+        form=False,
+        embed=False,
+        stream=False,
+        output=_output(nothing),
+        max_body=limit,
+        custom=True,
+    )
 
 
 def _unwrap_limit(asgi: Any) -> tuple[Any, int | None]:

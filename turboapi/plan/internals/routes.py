@@ -105,7 +105,9 @@ def _route(route: Any, effective: Any, included: Any) -> Iterator[RouteFacts]:
     if isinstance(route, _routing.APIRoute):
         yield RouteFacts("api", effective, included, path, methods, allow, name, _asgi(route, effective), "")
     else:
-        yield RouteFacts("route", effective, included, path, methods, allow, name, None, "not a FastAPI route")
+        # Of an included one FastAPI puts more into the scope than can be told from here.
+        asgi = route.app if included is None else None
+        yield RouteFacts("route", effective, included, path, methods, allow, name, asgi, "not a FastAPI route")
 
 
 def _asgi(route: Any, effective: Any) -> Any:
