@@ -39,7 +39,7 @@ class Surroundings:
     def entries(self, facts: RouteFacts) -> dict[str, Any]:
         """Return the scope's entries that are the same for all requests of a route."""
         entries = {**self.scope, "endpoint": facts.route.endpoint}
-        if facts.kind == "api":
+        if facts.kind == "api" or internals.names_route():
             entries["route"] = getattr(facts.route, "original_route", facts.route)
         return entries
 

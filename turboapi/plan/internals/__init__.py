@@ -11,7 +11,7 @@ from .handlers import Fingerprint, fingerprint, read_handler
 from .releases import replaced, unsupported
 from .results import body_allowed, encode_jsonable, own_json, raise_response_error, serialize
 from .routes import routes
-from .scopes import exit_stacks, form_limits, included_scope, route_path
+from .scopes import exit_stacks, form_limits, included_scope, names_route, route_path
 from .stack import Stack, own_handlers, read_stack, telemetry_watch
 from .tools import drive
 
@@ -27,6 +27,7 @@ __all__ = [
     "form_limits",
     "included_scope",
     "is_form",
+    "names_route",
     "own_handlers",
     "own_json",
     "params_know_each_other",

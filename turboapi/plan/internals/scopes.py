@@ -6,11 +6,12 @@ import functools
 from typing import Any
 
 import fastapi.routing as _routing
+from starlette import routing
 from starlette._utils import get_route_path
 
 from .tools import mentions
 
-__all__ = ["exit_stacks", "form_limits", "included_scope", "route_path"]
+__all__ = ["exit_stacks", "form_limits", "included_scope", "names_route", "route_path"]
 
 
 @functools.cache
@@ -46,3 +47,10 @@ def form_limits(app: Any, included: Any) -> bool:
     """Tell whether a router on the way to a route limits forms, which FastAPI notes in the scope."""
     context = getattr(included, "include_context", None)
     return bool(getattr(app.router, "form_limits", None) or getattr(context, "form_limits", None))
+
+
+@functools.cache
+def names_route() -> bool:
+    """Tell whether the scope names a route that is not FastAPI's: newer Starlette does so, FastAPI's router not."""
+    app: Any = routing.Router.app
+    return _routing.APIRouter.app is app and mentions(app.__code__, "route")
