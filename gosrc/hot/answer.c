@@ -334,9 +334,16 @@ answer_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool on_
         server_give_back(srv, x, BACK_RESPONSE, Py_NewRef(response));
         return 1;
     }
+    int streams = stream_is_plain(st, x, response);
+    if (streams < 0) {
+        return -1;
+    }
     hot_proxy *p = (hot_proxy *)proxy_of(srv, x); // new
     PyObject *coro = NULL, *scope = NULL, *receive = NULL, *send = NULL;
-    if (p != NULL) {
+    if (p != NULL && streams) {
+        p->cors = cors;
+        coro = stream_run(srv, p, response); // new
+    } else if (p != NULL) {
         if (p->scope == NULL) {
             p->scope = scope_new(srv, x);
         }
@@ -355,7 +362,7 @@ answer_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool on_
     if (coro == NULL) {
         return -1;
     }
-    task_start(srv, x, JOB_RESPONSE, coro); // stolen
+    task_start(srv, x, streams ? JOB_STREAM : JOB_RESPONSE, coro); // stolen
     return 1;
 }
 

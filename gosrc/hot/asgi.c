@@ -452,9 +452,16 @@ proxy_of(hot_server *srv, turbo_exchange *x)
 void
 proxy_gone(hot_proxy *p)
 {
+    PyObject *on_gone = p->on_gone, *r = NULL;
     p->gone = true;
+    p->on_gone = NULL;
     wake_all(p->srv, &p->drain);
     wake_all(p->srv, &p->waiters);
+    if (on_gone != NULL && (r = PyObject_CallNoArgs(on_gone)) == NULL) {
+        PyErr_WriteUnraisable(on_gone);
+    }
+    Py_XDECREF(r);
+    Py_XDECREF(on_gone);
 }
 
 void
@@ -497,6 +504,7 @@ proxy_close(turbo_exchange *x)
         wake_all(p->srv, &p->drain);
     }
     Py_CLEAR(p->request); // it holds receive and send, and so the proxy
+    Py_CLEAR(p->on_gone);
     Py_DECREF(p);
 }
 
@@ -599,45 +607,68 @@ still_open(hot_proxy *p, turbo_exchange *x, bool started)
     return -1;
 }
 
-static int
-send_start(hot_proxy *p, PyObject *message)
+/* A response's status: any int of three digits. -1 with an exception set for all else. */
+long
+proxy_status(PyObject *status)
 {
-    hot_state *st = p->srv->st;
-    turbo_exchange *x = p->x;
-    PyObject *status = NULL, *headers = NULL;
-    int rc = -1;
-    if (p->started) {
-        PyErr_SetString(PyExc_RuntimeError, "ASGI message 'http.response.start' sent, after the response has started.");
-        return -1;
-    }
-    if ((status = message_need(message, st->s_status)) == NULL) {
-        return -1;
-    }
     long code = PyLong_AsLong(status);
     if (code == -1 && PyErr_Occurred()) {
-        goto done;
+        return -1;
     }
     if (code < 100 || code > 999) {
         PyErr_Format(PyExc_ValueError, "a response's status is 100 to 999, not %ld", code);
-        goto done;
+        return -1;
     }
-    if (message_get(message, st->s_headers, &headers) < 0 || still_open(p, x, false) < 0) {
-        goto done;
+    return code;
+}
+
+/* Begin the response. headers is an iterable of pairs or NULL. 0, or -1 with an exception set. */
+int
+proxy_start(hot_proxy *p, long code, PyObject *headers)
+{
+    turbo_exchange *x = p->x;
+    if (still_open(p, x, false) < 0) {
+        return -1;
     }
     x->fields_len = 0;
     x->preset = TURBO_PRESET_NONE;
     if ((headers != NULL && answer_headers(p->srv, x, headers, p->cors) < 0) || still_open(p, x, false) < 0) {
-        goto done;
+        return -1;
     }
     x->status = (uint16_t)code;
     x->ops |= TURBO_OP_HEAD;
     p->started = true;
     server_mark(p->srv, x);
-    rc = 0;
-done:
+    return 0;
+}
+
+static int
+send_start(hot_proxy *p, PyObject *message)
+{
+    hot_state *st = p->srv->st;
+    PyObject *status = NULL, *headers = NULL;
+    long code;
+    int rc = -1;
+    if (p->started) {
+        PyErr_SetString(PyExc_RuntimeError, "ASGI message 'http.response.start' sent, after the response has started.");
+        return -1;
+    }
+    if ((status = message_need(message, st->s_status)) != NULL && (code = proxy_status(status)) >= 0 &&
+        message_get(message, st->s_headers, &headers) == 0) {
+        rc = proxy_start(p, code, headers);
+    }
     Py_XDECREF(headers);
-    Py_DECREF(status);
+    Py_XDECREF(status);
     return rc;
+}
+
+void
+proxy_complete(hot_proxy *p)
+{
+    p->x->ops |= TURBO_OP_END;
+    p->complete = true;
+    server_mark(p->srv, p->x);
+    wake_all(p->srv, &p->waiters); // receive gives http.disconnect from here on
 }
 
 static int
@@ -655,13 +686,10 @@ send_body(hot_proxy *p, PyObject *message)
         goto done;
     }
     rc = 0;
-    if (!more) {
-        x->ops |= TURBO_OP_END;
-        p->complete = true;
-    }
-    server_mark(p->srv, x);
-    if (!more) {
-        wake_all(p->srv, &p->waiters); // receive gives http.disconnect from here on
+    if (more) {
+        server_mark(p->srv, x);
+    } else {
+        proxy_complete(p);
     }
 done:
     PyBuffer_Release(&view);
@@ -733,13 +761,34 @@ send_message(hot_proxy *p, PyObject *message)
 
 #define LATE_SENDS 32 /* to a client that is gone, without a rest */
 
+/* A generator that awaits nothing else would keep the loop for ever: the task that would cancel it never runs. Not
+   each time, so that one that does await is cancelled there, and its `finally` runs at once. */
+PyObject *
+proxy_late(hot_proxy *p)
+{
+    return ++p->late % LATE_SENDS == 0 ? rest_new(p->srv->st) : NULL;
+}
+
+PyObject *
+proxy_pause(hot_proxy *p, bool due)
+{
+    turbo_exchange *x = p->x;
+    if (x == NULL || p->complete || (!due && x->unsent + x->out_len <= TURBO_HIGH_WATER)) {
+        return NULL;
+    }
+    server_flush(p->srv);
+    if (p->x != NULL && p->x->unsent > TURBO_HIGH_WATER) {
+        return pending_new(p, true);
+    }
+    return rest_new(p->srv->st);
+}
+
 /* send(message) -> awaitable of None; waits while the client does not read. Loop's thread. */
 static PyObject *
 proxy_send(PyObject *self, PyObject *message)
 {
     hot_proxy *p = (hot_proxy *)self;
-    hot_state *st = p->srv->st;
-    turbo_exchange *x = p->x;
+    PyObject *wait;
     if (!PyDict_Check(message)) {
         PyErr_Format(PyExc_TypeError, "an ASGI message is a dict, not %.100s", Py_TYPE(message)->tp_name);
         return NULL;
@@ -749,22 +798,26 @@ proxy_send(PyObject *self, PyObject *message)
                                             "anyio.from_thread.run in another thread");
         return NULL;
     }
-    if (x == NULL || exchange_detached(x)) {
-        /* A generator that awaits nothing else would keep the loop for ever: the task that would cancel it never
-           runs. Not each time, so that one that does await is cancelled there, and its `finally` runs at once. */
-        return ++p->late % LATE_SENDS == 0 ? rest_new(st) : ready_new(st, Py_NewRef(Py_None));
-    }
-    if (send_message(p, message) < 0) {
+    if (p->x == NULL || exchange_detached(p->x)) {
+        wait = proxy_late(p); // new
+    } else if (send_message(p, message) < 0) {
         return NULL;
+    } else {
+        wait = proxy_pause(p, false); // new
     }
-    if (p->x != NULL && !p->complete && x->unsent + x->out_len > TURBO_HIGH_WATER) {
-        server_flush(p->srv);
-        if (p->x != NULL && p->x->unsent > TURBO_HIGH_WATER) {
-            return pending_new(p, true);
-        }
-        return rest_new(st);
+    return wait != NULL || PyErr_Occurred() ? wait : ready_new(p->srv->st, Py_NewRef(Py_None));
+}
+
+/* on_gone(callback): at once where the client has left already. Loop's thread. */
+static PyObject *
+proxy_on_gone(PyObject *self, PyObject *callback)
+{
+    hot_proxy *p = (hot_proxy *)self;
+    if (p->x == NULL || p->gone || p->srv->closed) {
+        return PyObject_CallNoArgs(callback);
     }
-    return ready_new(st, Py_NewRef(Py_None));
+    Py_XSETREF(p->on_gone, Py_NewRef(callback));
+    Py_RETURN_NONE;
 }
 
 static PyMethodDef receive_def = {"receive", proxy_receive, METH_NOARGS, PyDoc_STR("The ASGI receive callable.")};
@@ -780,6 +833,10 @@ static PyMethodDef proxy_methods[] = {
     {"receive", proxy_receive, METH_NOARGS, PyDoc_STR("receive() -> awaitable of the next ASGI message.")},
     {"send", proxy_send, METH_O, PyDoc_STR("send(message) -> awaitable of None.")},
     {"scope", proxy_scope, METH_NOARGS, PyDoc_STR("scope() -> dict: the exchange's ASGI scope, the same each time.")},
+    {"on_gone", proxy_on_gone, METH_O, PyDoc_STR("on_gone(callback): call it once when the client leaves.")},
+    {"begin", (PyCFunction)(void (*)(void))stream_begin, METH_FASTCALL, PyDoc_STR("begin(status, raw_headers)")},
+    {"write", stream_write, METH_O, PyDoc_STR("write(chunk) -> None, or what to await before the next.")},
+    {"end", stream_end, METH_NOARGS, PyDoc_STR("end(): the response is complete.")},
     {"body", proxy_body, METH_NOARGS, PyDoc_STR("body() -> bytes: the buffered body.")},
     {"header", proxy_header, METH_O, PyDoc_STR("header(name) -> bytes | None: the first field of that name.")},
     {NULL, NULL, 0, NULL},
@@ -829,6 +886,7 @@ proxy_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(p->request);
     Py_VISIT(p->waiters);
     Py_VISIT(p->drain);
+    Py_VISIT(p->on_gone);
     return 0;
 }
 
@@ -840,6 +898,7 @@ proxy_clear(PyObject *self)
     Py_CLEAR(p->request);
     Py_CLEAR(p->waiters);
     Py_CLEAR(p->drain);
+    Py_CLEAR(p->on_gone);
     return 0;
 }
 

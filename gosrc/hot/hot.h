@@ -15,6 +15,8 @@
 
 /* ---- the module ---------------------------------------------------------- */
 
+#define STREAM_PARTS 3 /* functions of StreamingResponse, see stream_parts */
+
 /* Interned names and borrowed-for-life objects, one set per interpreter. */
 typedef struct {
     PyTypeObject *server_type, *plan_type, *exchange_type, *ready_type, *pending_type, *job_type;
@@ -22,6 +24,10 @@ typedef struct {
     PyObject *to_json;       /* pydantic_core.to_json */
     PyObject *response_type; /* starlette.responses.Response */
     PyObject *response_call; /* Response.__call__, or NULL where somebody has replaced it */
+    PyObject *stream_type;   /* starlette.responses.StreamingResponse */
+    PyObject *stream_parts
+        [STREAM_PARTS]; /* its __call__, stream_response and listen_for_disconnect; all NULL where one was replaced */
+    PyObject *stream;          /* turboapi.engine.streams.stream */
     PyObject *json_type;     /* b"application/json" */
     PyObject *await_any;     /* async def: awaits its argument */
     PyObject *kw_task_eager; /* ("loop", "context", "eager_start") */
@@ -40,7 +46,7 @@ typedef struct {
                 X(status_code) X(raw_headers) X(background) X(quick) X(handle) X(stages) X(args) X(encode) X(plain)    \
                     X(media) X(name) X(call) X(lane) X(coroutine) X(source) X(index) X(copy) X(__call__) X(__await__)  \
                         X(exception) X(cancelled) X(_turbo_outermost) X(always) X(throw) X(lists) X(dicts) X(attrs)     \
-                            X(default)
+                            X(default) X(stream_response) X(listen_for_disconnect)
 #define HOT_NAME_FIELD(n) PyObject *s_##n;
     HOT_NAMES(HOT_NAME_FIELD)
 } hot_state;
@@ -240,7 +246,7 @@ void watch_clear(hot_server *srv);
 int watch_changed(hot_server *srv); /* 1 yes, 0 no, -1 error */
 
 /* task.c: the loop lane */
-enum { JOB_STAGE, JOB_APP, JOB_RESPONSE, JOB_HANDLE };
+enum { JOB_STAGE, JOB_APP, JOB_RESPONSE, JOB_STREAM, JOB_HANDLE };
 int task_start(hot_server *srv, turbo_exchange *x, int kind, PyObject *coro /* stolen */);
 void task_run_stage(hot_server *srv, turbo_exchange *x, PyObject *arg /* stolen, NULL for the first stage */);
 void task_run_app(hot_server *srv, turbo_exchange *x);
@@ -295,6 +301,8 @@ struct hot_proxy {
     PyObject *request; /* the Request an entry made, for exception handlers; or NULL */
     PyObject *waiters; /* list of futures, or NULL */
     PyObject *drain; /* the same for send */
+    PyObject *on_gone; /* called once when the client leaves; or NULL */
+    uint64_t held;     /* ns since when something written waits for a flush */
     bool started, complete, gone, body_done;
     uint8_t failures; /* exceptions so far: the answer to one may raise the next */
     uint8_t late;     /* sends since the client left */
@@ -307,7 +315,23 @@ void proxy_close(turbo_exchange *x);
 void proxy_gone(hot_proxy *p); /* wake who waits, as if the client had left */
 void proxy_wake(hot_server *srv, PyObject *futures);
 PyObject *proxy_bound(hot_proxy *p, int which); /* 0: receive, 1: send */
+long proxy_status(PyObject *status);
+int proxy_start(hot_proxy *p, long code, PyObject *headers); /* the response's head */
+void proxy_complete(hot_proxy *p);                                  /* the response ends here */
+/* What a sender has to await: NULL without an exception where that is nothing. due: send what there is, and let others
+   run, however little it is. New reference. */
+PyObject *proxy_pause(hot_proxy *p, bool due);
+PyObject *proxy_late(hot_proxy *p); /* the same for a client that is gone */
 extern PyType_Spec exchange_spec, ready_spec, pending_spec, plan_spec, server_spec;
+
+/* stream.c: a streaming response, chunk by chunk */
+int stream_is_plain(hot_state *st, turbo_exchange *x, PyObject *response); /* 1, 0 or -1 */
+int stream_load(hot_state *st);
+PyObject *stream_run(hot_server *srv, hot_proxy *p, PyObject *response); /* the coroutine; new reference or NULL */
+/* Methods of the proxy. */
+PyObject *stream_begin(PyObject *self, PyObject *const *args, Py_ssize_t n);
+PyObject *stream_write(PyObject *self, PyObject *chunk);
+PyObject *stream_end(PyObject *self, PyObject *noargs);
 
 /* Go: turboPing, turboTurn, turboFlush, turboWake */
 #include "_cgo_export.h"

@@ -121,7 +121,7 @@ hot_load_fastapi(hot_state *st)
         return -1;
     }
     st->response_call = own_response_call(st);
-    return 0;
+    return stream_load(st);
 }
 
 /* Once for the process. Returns 0, or -1 with an exception set. */
@@ -171,6 +171,11 @@ hot_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->to_json);
     Py_VISIT(st->response_type);
     Py_VISIT(st->response_call);
+    Py_VISIT(st->stream_type);
+    for (size_t i = 0; i < STREAM_PARTS; i++) {
+        Py_VISIT(st->stream_parts[i]);
+    }
+    Py_VISIT(st->stream);
     Py_VISIT(st->await_any);
     Py_VISIT(st->fallback);
     return 0;

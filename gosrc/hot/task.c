@@ -138,9 +138,13 @@ task_start(hot_server *srv, turbo_exchange *x, int kind, PyObject *coro)
         finish(srv, x, kind, NULL);
         return 0;
     }
-    PyObject *args[5] = {NULL, coro, srv->loop, x->lane_context, Py_True};
-    PyObject *task = PyObject_Vectorcall(srv->task_type, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
-                                         srv->eager ? st->kw_task_eager : st->kw_task_plain); // new
+    /* But for a stream: its generator runs in a child of that task, which has a copy. */
+    PyObject *context = kind == JOB_STREAM ? PyContext_Copy(x->lane_context) : Py_NewRef(x->lane_context); // new
+    PyObject *args[5] = {NULL, coro, srv->loop, context, Py_True};
+    PyObject *task = context == NULL ? NULL
+                                     : PyObject_Vectorcall(srv->task_type, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                                           srv->eager ? st->kw_task_eager : st->kw_task_plain); // new
+    Py_XDECREF(context);
     Py_DECREF(coro);
     if (task == NULL) {
         finish(srv, x, kind, NULL);
@@ -252,11 +256,21 @@ finish_app(hot_server *srv, turbo_exchange *x, int kind, bool ok)
     hot_proxy *p = x->lane_obj;
     bool started = p && p->started, complete = p && p->complete, gone = exchange_detached(x);
     if (!ok) {
-        if (!started && kind == JOB_RESPONSE) {
+        bool own = kind == JOB_RESPONSE || kind == JOB_STREAM;
+        if (!started && own) {
             fail(srv, x);
             return;
         }
         PyObject *exc = hot_take_exception(); // new
+        if (own && exc != NULL && PyErr_GivenExceptionMatches(exc, PyExc_Exception) && p->failures++ == 0) {
+            /* Too late for an answer, but the application's handlers hear of it. */
+            PyObject *coro =
+                PyObject_CallMethodObjArgs(srv->errors, srv->st->s_handle, (PyObject *)p, exc, NULL); // new
+            Py_DECREF(exc);
+            server_mark(srv, x); // what was sent before goes out meanwhile
+            task_start(srv, x, JOB_HANDLE, coro); // stolen
+            return;
+        }
         char line[HOT_REQUEST_LINE];
         server_log(srv, 40, exc, "Exception in ASGI application: %s\n", hot_request_line(x, line));
         if (exc != NULL && (PyErr_GivenExceptionMatches(exc, PyExc_SystemExit) ||

@@ -31,6 +31,18 @@ class Exchange:
     def scope(self) -> dict[str, Any]:
         """Return the ASGI HTTP scope, with uvicorn's keys, types and order; the same dict each time."""
 
+    def on_gone(self, callback: Callable[[], None], /) -> None:
+        """Call `callback` once when the client leaves, at once where it has."""
+
+    def begin(self, status: int, raw_headers: Sequence[tuple[bytes, bytes]], /) -> None:
+        """Begin the response without an ASGI message; `write` and `end` go on. Loop's thread, as these."""
+
+    def write(self, chunk: bytes | memoryview, /) -> Awaitable[None] | None:
+        """Add to the body. Returns what to await before the next chunk, None where that is nothing."""
+
+    def end(self) -> None:
+        """Complete the response."""
+
     def body(self) -> bytes:
         """Return the buffered body of a plan that takes one."""
 

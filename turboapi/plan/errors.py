@@ -97,10 +97,10 @@ class Errors:
             response = stack.errors.error_response(request, exc)
         else:
             response = await _call(stack.errors.handler, request, exc)
-        _report(proxy, exc)
         if getattr(proxy, "started", False):
-            # Too late to answer: the server has to end the connection.
+            # Too late to answer: the server has to end the connection, and tells the log.
             raise exc
+        _report(proxy, exc)
         last: Response | None = _outermost(response)
         return last
 

@@ -19,7 +19,6 @@ from ..trace import Trace
     [(200, get(path)) for path in ("/async", "/sync", "/endless", "/empty", "/text", "/one")]
     + [(200, head("/async")), (200, get("/big")), (404, get("/nowhere")), (200, get("/async"))]
     + [(200, get("/breaks")), (500, get("/fails")), (200, get("/length")), (200, get("/after"))],
-    fallback=["*"],
 )
 def streaming(trace: Trace) -> FastAPI:
     app = FastAPI()
@@ -99,7 +98,6 @@ def streaming(trace: Trace) -> FastAPI:
         (200, get("/big")),
         (200, get("/empty")),
     ],
-    fallback=["*"],
     mask=[rb"boundary=[0-9a-f]+", rb"--[0-9a-f]{20,}"],
     wild=False,
 )
