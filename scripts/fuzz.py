@@ -15,6 +15,8 @@ import sys
 from toolchain import ROOT, Missing, find_go
 
 PACKAGES = ("./gosrc/wire", "./gosrc/extract", "./gosrc/router")
+# The other half of the processors is for what `make test` runs meanwhile.
+WORKERS = max((os.cpu_count() or 1) // 2, 1)
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -74,7 +76,7 @@ def main() -> int:
         share = max(whole // len(found[package]), 1)
         print(f"fuzz: {package} {name} for {share} s", flush=True)
         # Left to itself, Go spends up to a minute on making one input smaller.
-        limits = [f"-fuzztime={share}s", "-fuzzminimizetime=1s"]
+        limits = [f"-fuzztime={share}s", "-fuzzminimizetime=1s", f"-parallel={WORKERS}"]
         command = [go, "test", "-run=^$", f"-fuzz=^{name}$", *limits, package]
         failed += not passed(command, env)
     return 1 if failed else 0

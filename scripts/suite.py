@@ -3,17 +3,26 @@
 Lint, the Go tests with the race detector, fuzzing, pytest on every supported
 Python that is found, the tests of the plan compiler on other releases of
 FastAPI, and the tests of the wheel. The environments are made as needed.
+
+Where there are two processors, two of these run at a time: each spends much of
+its time waiting. What a step prints is then shown when it ends.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from toolchain import ROOT, Missing, find_go
@@ -23,32 +32,78 @@ PYTHONS = ("3.13", "3.12", "3.11")
 ON_EACH_FASTAPI = ("tests/plan", "tests/faces")
 MAIN = ".venv"
 # Seconds that one step may take. Far more than any needs: it ends a hang, whose place pytest has shown by then.
-PATIENCE = 1200
+PATIENCE = 1800
+# Steps at a time. More would not be faster: together they are to be a busy machine, not one that crawls.
+LANES = min(2, os.cpu_count() or 1)
+# How pytest is called in each environment. Two that run at once would write one cache.
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 
 @dataclass(slots=True)
 class Suite:
-    """What has run so far: name, seconds, whether it passed."""
+    """What has run so far: name, seconds, whether it passed. `together`: steps run at a time."""
 
+    together: int = 1
     done: list[tuple[str, float, bool]] = field(default_factory=list)
+    # Held by a step that writes the package's metadata beside its sources.
+    tree: threading.Lock = field(default_factory=threading.Lock)
+    _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    _shown: threading.Lock = field(default_factory=threading.Lock)
 
     def step(self, name: str, *command: str, env: dict[str, str] | None = None) -> bool:
         """Run one command as a step of this name; its output goes where ours goes."""
-        print(f"\n=== {name}", flush=True)
         began = time.monotonic()
-        # A session of its own, so that whatever the step started can be ended with it.
-        process = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True)
-        try:
-            passed = process.wait(PATIENCE) == 0
-        except subprocess.TimeoutExpired:
-            print(f"suite: {name} was ended after {PATIENCE} s", flush=True)
-            passed = False
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        if self.together == 1:
+            print(f"\n=== {name}", flush=True)
+            passed = self._run(name, command, env, None)
+        else:
+            print(f"suite: {name} begins", flush=True)
+            with tempfile.TemporaryFile() as out:
+                passed = self._run(name, command, env, out.fileno())
+                out.seek(0)
+                with self._shown:
+                    print(f"\n=== {name}", flush=True)
+                    shutil.copyfileobj(out, sys.stdout.buffer)
+                    sys.stdout.flush()
         self.done.append((name, time.monotonic() - began, passed))
         return passed
+
+    def _run(self, name: str, command: tuple[str, ...], env: dict[str, str] | None, out: int | None) -> bool:
+        # A session of its own, so that whatever the step started can be ended with it.
+        errors = None if out is None else subprocess.STDOUT
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=errors, start_new_session=True)
+        self._running.add(process)
+        try:
+            return process.wait(PATIENCE) == 0
+        except subprocess.TimeoutExpired:
+            print(f"suite: {name} was ended after {PATIENCE} s", flush=True)
+            return False
+        finally:
+            self._end(process)
+            self._running.discard(process)
+
+    def run(self, chains: list[Callable[[Suite], object]]) -> None:
+        """Run all chains of steps, as many at a time as there are lanes."""
+        try:
+            with ThreadPoolExecutor(self.together) as lanes:
+                try:
+                    for running in [lanes.submit(chain, self) for chain in chains]:
+                        running.result()
+                except BaseException:
+                    lanes.shutdown(wait=False, cancel_futures=True)
+                    raise
+                finally:
+                    # Only an interrupt finds any here.
+                    for process in list(self._running):
+                        self._end(process)
+        finally:
+            sys.stdout.flush()
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def skip(self, name: str, reason: str, *, allowed: bool) -> None:
         """Note a step that cannot run."""
@@ -96,7 +151,7 @@ def go_tests(suite: Suite, *folders: str) -> None:
 
 def pytest(suite: Suite, name: str, venv: str, *what: str) -> None:
     """Run pytest of one environment."""
-    suite.step(name, str(ROOT / venv / "bin" / "python"), "-m", "pytest", "-q", *what)
+    suite.step(name, str(ROOT / venv / "bin" / "python"), *PYTEST, *what)
 
 
 def on_this_python(suite: Suite, selection: list[str]) -> None:
@@ -109,31 +164,39 @@ def on_this_python(suite: Suite, selection: list[str]) -> None:
         pytest(suite, "pytest", MAIN, *python)
 
 
-def on_each_python(suite: Suite, *, all_required: bool) -> None:
-    """Run pytest on every supported Python that is found, the main one first."""
+def on_python(suite: Suite, version: str, *, all_required: bool) -> None:
+    """Run pytest on one of the supported Pythons, if it is found."""
+    name = f"pytest on Python {version}"
+    if version == "{}.{}".format(*sys.version_info[:2]):
+        pytest(suite, name, MAIN, "-m", "not wheel")
+        return
     found = pythons()
-    main = "{}.{}".format(*sys.version_info[:2])
-    for version in sorted(PYTHONS, key=lambda version: version != main):
-        name = f"pytest on Python {version}"
-        if version == main:
-            pytest(suite, name, MAIN, "-m", "not wheel")
-        elif version not in found:
-            suite.skip(name, f"Python {version} is missing", allowed=not all_required)
-        else:
-            venv = f"{MAIN}-{version}"
-            made = (found[version], "scripts/dev.py", "--venv", venv, "--extras", "build,test,frameworks")
-            if suite.step(f"environment for Python {version}", *made):
-                pytest(suite, name, venv, "-m", "not wheel")
+    if version not in found:
+        suite.skip(name, f"Python {version} is missing", allowed=not all_required)
+        return
+    venv = f"{MAIN}-{version}"
+    made = (found[version], "scripts/dev.py", "--venv", venv, "--extras", "build,test,frameworks")
+    with suite.tree:
+        ready = suite.step(f"environment for Python {version}", *made)
+    if ready:
+        pytest(suite, name, venv, "-m", "not wheel")
 
 
-def on_each_fastapi(suite: Suite, releases: list[str]) -> None:
-    """Run what knows FastAPI's internals on other releases of it, on the main Python."""
+def on_fastapi(suite: Suite, release: str) -> None:
+    """Run what knows FastAPI's internals on another release of it, on the main Python."""
     folders = [folder for folder in ON_EACH_FASTAPI if (ROOT / folder).is_dir()]
-    for release in releases:
-        venv = f"{MAIN}-fastapi-{release}"
-        made = (sys.executable, "scripts/dev.py", "--venv", venv, "--extras", "build,test")
-        if suite.step(f"environment for FastAPI {release}", *made, "--pin", f"fastapi=={release}"):
-            pytest(suite, f"pytest on FastAPI {release}", venv, *folders)
+    venv = f"{MAIN}-fastapi-{release}"
+    made = (sys.executable, "scripts/dev.py", "--venv", venv, "--extras", "build,test")
+    with suite.tree:
+        ready = suite.step(f"environment for FastAPI {release}", *made, "--pin", f"fastapi=={release}")
+    if ready:
+        pytest(suite, f"pytest on FastAPI {release}", venv, *folders)
+
+
+def on_wheel(suite: Suite) -> None:
+    """Build the wheel and test it."""
+    with suite.tree:
+        pytest(suite, "pytest of the wheel", MAIN, "-m", "wheel", "tests/wheel")
 
 
 def main() -> int:
@@ -148,14 +211,20 @@ def main() -> int:
     if given.tests:
         on_this_python(suite, given.tests)
         return suite.close()
-    suite.step("lint", sys.executable, "scripts/lint.py")
-    go_tests(suite, "gosrc")
+    suite.together = LANES
+    main_first = sorted(PYTHONS, key=lambda version: version != "{}.{}".format(*sys.version_info[:2]))
+    # The long ones first, so that the lanes end at about the same time.
+    chains: list[Callable[[Suite], object]] = [
+        lambda suite: suite.step("lint", sys.executable, "scripts/lint.py"),
+        lambda suite: go_tests(suite, "gosrc"),
+        *[partial(on_python, version=version, all_required=given.all_pythons) for version in main_first],
+        *[partial(on_fastapi, release=release) for release in given.fastapi],
+    ]
     if given.fuzz:
-        suite.step("fuzz", sys.executable, "scripts/fuzz.py", given.fuzz)
-    on_each_python(suite, all_required=given.all_pythons)
-    on_each_fastapi(suite, given.fastapi)
+        chains.append(lambda suite: suite.step("fuzz", sys.executable, "scripts/fuzz.py", given.fuzz))
     if Path(ROOT, "tests", "wheel").is_dir():
-        pytest(suite, "pytest of the wheel", MAIN, "-m", "wheel", "tests/wheel")
+        chains.append(on_wheel)
+    suite.run(chains)
     return suite.close()
 
 

@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 
 from turboapi import Server
-from turboapi.engine import _load, control
+from turboapi.engine import _load, control, serving
 
 TRANSPORTS = ("reactor", "fasthttp") if sys.platform == "linux" else ("fasthttp",)
 LOOPS = ("asyncio", "uvloop")
 ROOT = Path(__file__).resolve().parent.parent
 
-# How long what is not bounded by anything else may take before a test gives up, in seconds.
-PATIENCE = 10.0
+# How long what is not bounded by anything else may take before a test gives up, in seconds: it ends a hang. No machine,
+# however busy, should come near it.
+PATIENCE = 60.0
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -61,7 +62,7 @@ def serve() -> Iterator[Callable[..., Server]]:
     with contextlib.ExitStack() as stack:
 
         def start(app: Any, **settings: Any) -> Server:
-            server = Server(app, **{"port": 0, "timeout_stop": 5.0, **settings})
+            server = Server(app, **{"port": 0, "timeout_stop": PATIENCE / 2, **settings})
             stack.callback(server.stop)
             return server.start()
 
@@ -69,10 +70,16 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
+def short_unwind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was cancelled, and threads that hang, are not waited for as long as in earnest."""
+    monkeypatch.setattr(serving, "_UNWIND", 0.2)
+
+
+@pytest.fixture
 def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """`python(source)` runs a script in a process of its own, in an empty directory, and returns what came out."""
 
-    def run(source: str, *, timeout: float = 60, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
+    def run(source: str, *, timeout: float = 2 * PATIENCE, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
         (tmp_path / "script.py").write_text(source)
         done = subprocess.run(
             [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False

@@ -24,7 +24,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen at once.
-const patience = 10 * time.Second
+const patience = 60 * time.Second
 
 // lane stands in for Python: it calls Turn when FD is readable, answers, and
 // calls Flush, all on one goroutine that is locked to its thread.

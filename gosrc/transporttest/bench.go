@@ -32,7 +32,7 @@ import (
 
 // patience is how long a test waits for what has to happen; only a failing test
 // waits that long.
-const patience = 10 * time.Second
+const patience = 60 * time.Second
 
 // Config is a server to test. The zero value is a plain one on 127.0.0.1.
 type Config struct {

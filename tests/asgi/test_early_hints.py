@@ -19,7 +19,7 @@ async def hints(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 def answer(port: int, request: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(request)
         got = b""
         while chunk := connection.recv(65536):

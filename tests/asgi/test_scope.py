@@ -83,15 +83,25 @@ REQUESTS = {
 }
 
 
-@pytest.mark.parametrize("root_path", ["", "/api/v1"])
+@pytest.fixture(scope="module", params=["", "/api/v1"])
+def on_the_other(request: pytest.FixtureRequest) -> Iterator[tuple[str, Keeper, socket.socket]]:
+    """A root path, and an application and its listener that are served there by uvicorn."""
+    theirs = Keeper()
+    with on_uvicorn(theirs, http="httptools", root_path=request.param) as listener:
+        yield request.param, theirs, listener
+
+
 @pytest.mark.parametrize("name", REQUESTS)
-def test_scope_is_uvicorns(serve: Serve, transport: str, name: str, root_path: str) -> None:
-    ours, theirs = Keeper(), Keeper()
+def test_scope_is_uvicorns(
+    serve: Serve, transport: str, name: str, on_the_other: tuple[str, Keeper, socket.socket]
+) -> None:
+    root_path, theirs, listener = on_the_other
+    ours = Keeper()
     server = serve(ours, transport=transport, root_path=root_path)
     our_address = send(server.port, REQUESTS[name])
-    with on_uvicorn(theirs, http="httptools", root_path=root_path) as listener:
-        their_address = send(listener.getsockname()[1], REQUESTS[name])
-        their_server = listener.getsockname()
+    theirs.scopes.clear()
+    their_address = send(listener.getsockname()[1], REQUESTS[name])
+    their_server = listener.getsockname()
     (mine,), (other,) = ours.scopes, theirs.scopes
     assert mine.pop("client") == our_address
     assert other.pop("client") == their_address

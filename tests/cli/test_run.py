@@ -82,7 +82,7 @@ def turboapi(directory: Path, *arguments: str, **environment: str) -> Any:
 
 def finished(directory: Path, *arguments: str, **environment: str) -> tuple[int, str]:
     with turboapi(directory, *arguments, **environment) as child:
-        out = child.communicate(timeout=30)[0]
+        out = child.communicate(timeout=PATIENCE)[0]
         return child.returncode, out
 
 
@@ -110,7 +110,7 @@ def test_serves_until_a_signal_and_exits_0(directory: Path, transport: str, numb
         port = port_of(child)
         assert read(port) == (200, b'{"hello":"world"}')
         child.send_signal(number)
-        out = child.communicate(timeout=30)[0]
+        out = child.communicate(timeout=PATIENCE)[0]
     assert child.returncode == 0
     assert '"GET / HTTP/1.1" 200' in out
     assert "lifespan closed" in out
@@ -128,12 +128,12 @@ def test_running_request_is_answered_after_the_signal(directory: Path, transport
         child.send_signal(signal.SIGTERM)
         assert connection.getresponse().read() == b'"slow"'
         connection.close()
-        child.communicate(timeout=30)
+        child.communicate(timeout=PATIENCE)
     assert child.returncode == 0
 
 
 def test_second_signal_stops_at_once(directory: Path, transport: str) -> None:
-    with turboapi(directory, "run", "shop:app", "--port", "0", "--transport", transport, SLOW="60") as child:
+    with turboapi(directory, "run", "shop:app", "--port", "0", "--transport", transport, SLOW="600") as child:
         port = port_of(child)
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         connection.request("GET", "/slow")
@@ -144,7 +144,7 @@ def test_second_signal_stops_at_once(directory: Path, transport: str) -> None:
         while "Stopping" not in child.stdout.readline():
             pass
         child.send_signal(signal.SIGINT)
-        out = child.communicate(timeout=10)[0]
+        out = child.communicate(timeout=PATIENCE)[0]
         connection.close()
     assert child.returncode == 128 + signal.SIGINT
     assert "Stopped at once" in out
@@ -155,7 +155,7 @@ def test_access_log_can_be_off(directory: Path) -> None:
     with turboapi(directory, "run", "shop:app", "--port", "0", "--no-access-log") as child:
         read(port_of(child))
         child.send_signal(signal.SIGTERM)
-        out = child.communicate(timeout=30)[0]
+        out = child.communicate(timeout=PATIENCE)[0]
     assert "GET /" not in out
 
 
@@ -169,7 +169,7 @@ def test_log_level_silences_notices(directory: Path) -> None:
                 except OSError:
                     assert child.poll() is None
         child.send_signal(signal.SIGTERM)
-        out = child.communicate(timeout=30)[0]
+        out = child.communicate(timeout=PATIENCE)[0]
     assert out == "lifespan closed\n"
     assert child.returncode == 0
 
@@ -178,7 +178,7 @@ def test_factory(directory: Path) -> None:
     with turboapi(directory, "run", "shop:make", "--factory", "--port", "0") as child:
         assert read(port_of(child))[0] == 200
         child.send_signal(signal.SIGTERM)
-        child.communicate(timeout=30)
+        child.communicate(timeout=PATIENCE)
 
 
 def test_app_dir_and_loop(directory: Path, tmp_path_factory: pytest.TempPathFactory, loop_name: str) -> None:
@@ -187,7 +187,7 @@ def test_app_dir_and_loop(directory: Path, tmp_path_factory: pytest.TempPathFact
     with turboapi(elsewhere, "run", "shop:app", *options) as child:
         assert read(port_of(child))[0] == 200
         child.send_signal(signal.SIGTERM)
-        child.communicate(timeout=30)
+        child.communicate(timeout=PATIENCE)
 
 
 def test_exit_of_a_handler_is_the_exit_code(directory: Path) -> None:
@@ -195,7 +195,7 @@ def test_exit_of_a_handler_is_the_exit_code(directory: Path) -> None:
         port = port_of(child)
         with contextlib.suppress(OSError, http.client.HTTPException):
             read(port, "/exit")
-        out = child.communicate(timeout=30)[0]
+        out = child.communicate(timeout=PATIENCE)[0]
     assert child.returncode == 7
     assert "lifespan closed" in out
 
@@ -223,14 +223,14 @@ def test_app_run_in_a_script(directory: Path) -> None:
         port = port_of(child)
         assert read(port) == (200, b'{"hello":"world"}')
         child.send_signal(signal.SIGINT)
-        out = child.communicate(timeout=30)[0]
+        out = child.communicate(timeout=PATIENCE)[0]
     assert child.returncode == 0
     assert "lifespan closed" in out
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         process(directory, "shop.py", str(taken.getsockname()[1])) as child,
     ):
-        out = child.communicate(timeout=30)[0]
+        out = child.communicate(timeout=PATIENCE)[0]
     assert child.returncode == 1
     assert "the port is in use" in out
     assert "Traceback" not in out

@@ -98,7 +98,7 @@ def test_code_compiles(fence: Fence) -> None:
 def test_example_runs(fence: Fence, after: Fence | None, tmp_path: Path) -> None:
     script = tmp_path / "example.py"
     script.write_text(fence.text)
-    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     if after is not None and after.page == fence.page and after.info == "output":
         assert done.stdout == after.text

@@ -18,7 +18,7 @@ def python(code: str, *, path: Path = ROOT, **env: str) -> str:
         env=os.environ | {"PYTHONPATH": str(path)} | env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -108,7 +108,8 @@ def test_threads_of_the_default_executor_end(loop_name: str) -> None:
 
     before = threading.active_count()
     loops.run(loops.factory(loop_name), main())
-    assert threading.active_count() == before
+    # Fewer where one of an earlier test has ended meanwhile.
+    assert threading.active_count() <= before
 
 
 def test_thread_that_hangs_in_the_executor_is_waited_for_only_so_long(

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from tests.conftest import eventually, get
+from tests.conftest import PATIENCE, eventually, get
 from turboapi import BindError, Server, StartupFailed
 from turboapi.engine import control
 
@@ -214,7 +214,9 @@ def test_failed_startup_leaves_nothing_behind(transport: str) -> None:
         with pytest.raises(StartupFailed):
             server.start()
     assert not server.started
-    assert (threading.active_count(), open_descriptors()) == (threads, descriptors)
+    # Fewer where one of an earlier test has ended meanwhile.
+    assert threading.active_count() <= threads
+    assert open_descriptors() <= descriptors
 
 
 def test_unix_socket(transport: str, tmp_path: Path) -> None:
@@ -252,7 +254,7 @@ def test_handler_may_stop_its_own_server(serve: Serve, transport: str, kind: str
     began = time.monotonic()
     assert get(servers[0], f"/{kind}").data == b'"stopping"'
     eventually(lambda: not servers[0].started)
-    assert time.monotonic() - began < 4  # and not the 5 s that a running request is waited for
+    assert time.monotonic() - began < PATIENCE / 3  # and not the half of it that a running request is waited for
 
 
 def test_stats_count_requests(serve: Serve, transport: str) -> None:
@@ -289,17 +291,22 @@ def thousand(transport: str, times: int) -> None:
             assert get(server).status == 200
             assert get(server, "/call").status == 200
 
-    for _ in range(300):  # until the allocators, Python's and Go's, have what they want
-        once()
-    gc.collect()
-    threads, descriptors, memory = threading.active_count(), open_descriptors(), resident()
-    for _ in range(times - 300):
-        once()
-    gc.collect()
-    assert (threading.active_count(), open_descriptors()) == (threads, descriptors)
+    def many(times: int) -> int:
+        """Start and stop this many; return how many bytes of memory that took."""
+        before = resident()
+        for _ in range(times):
+            once()
+        gc.collect()
+        return resident() - before
+
+    many(300)  # until the allocators, Python's and Go's, have what they want
+    threads, descriptors = threading.active_count(), open_descriptors()
+    # A leak shows in every part. What the allocators take once, at a moment of their own, shows in one of them.
+    taken = [many((times - 300) // 4) for _ in range(4)]
+    eventually(lambda: (threading.active_count(), open_descriptors()) == (threads, descriptors))
     assert control.stats(0)["servers"] == 0
-    # Noise of the allocators; a leak of 1 KB a start would be more.
-    assert resident() - memory < 600_000, (memory, resident())
+    # A leak of 1 KB a start would be more.
+    assert sorted(taken)[1] < 150_000, taken
 
 
 @pytest.mark.slow
@@ -309,6 +316,6 @@ def test_a_thousand_starts_leave_no_thread_descriptor_or_memory(transport: str, 
     # In a process of its own: the allocators of one that has run other tests have holes of any size.
     script = f"from tests.engine.test_server import thousand; thousand({transport!r}, {times})"
     run = subprocess.run(
-        [sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=600
     )
     assert run.returncode == 0, run.stderr

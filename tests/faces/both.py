@@ -15,7 +15,7 @@ from .request import Request
 from .trace import Trace
 
 Factory = Callable[[Trace], Any]
-PATIENCE = 5.0
+PATIENCE = 60.0
 
 
 class Different(AssertionError):

@@ -30,7 +30,7 @@ class Client:
     connection without having said so.
     """
 
-    def __init__(self, port: int, *, timeout: float = 20.0, reopens: bool = False) -> None:
+    def __init__(self, port: int, *, timeout: float = 60.0, reopens: bool = False) -> None:
         self.port = port
         self.timeout = timeout
         self.reopens = reopens

@@ -13,7 +13,7 @@ T = TypeVar("T")
 class LoopThread:
     """Runs coroutines, one after the other, as tasks of one loop; the loop turns between them, too."""
 
-    def __init__(self, timeout: float = 30.0) -> None:
+    def __init__(self, timeout: float = 120.0) -> None:
         self._timeout = timeout
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, name="own face", daemon=True)

@@ -19,7 +19,7 @@ Message = MutableMapping[str, Any]
 Peer = tuple[str, int]
 
 NO_ANSWER = Reply(500, ((b"content-type", b"text/plain; charset=utf-8"),), b"Internal Server Error", servers_own=True)
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class LifespanFailed(Exception):

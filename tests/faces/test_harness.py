@@ -97,7 +97,7 @@ def answering() -> Any:
         thread = threading.Thread(target=serve)
         thread.start()
         started.append((thread, listener))
-        return Client(listener.getsockname()[1], timeout=10)
+        return Client(listener.getsockname()[1], timeout=60)
 
     yield start
     for thread, listener in started:

@@ -130,7 +130,9 @@ def ask_all(socks: list[socket.socket]) -> None:
 
 def test_ten_thousand_idle_connections_are_all_served_again(most: int, script: Script, transport: str) -> None:
     setup = f"resource.setrlimit(resource.RLIMIT_NOFILE, ({most}, {most}))"
-    server = script(SERVER.format(setup=setup, transport=transport, settings="backlog=4096"))
+    server = script(
+        SERVER.format(setup=setup, transport=transport, settings="backlog=4096, timeout_header=1000, timeout_idle=1000")
+    )
     port = int(line(server))
     wanted = min(10_000, most - 500)
     socks: list[socket.socket] = []
@@ -203,7 +205,8 @@ def test_server_without_descriptors_neither_ends_nor_spins(script: Script, trans
             assert first.get("/call").reply().body == b"1"  # those who are in are served
             time.sleep(0.02)
         found = stats(server)
-        assert found["cpu"] - began["cpu"] < 0.3
+        # A server that spins takes all of one processor, or its share where others want it, too.
+        assert found["cpu"] - began["cpu"] < 0.3 * max(1.0, 2 * (time.monotonic() - then))
         assert found["accept_errors"] - began["accept_errors"] < 200
         inside = [other for other in others if other.answered()]
         assert 0 < len(inside) < 60

@@ -275,7 +275,7 @@ def test_application_that_answers_and_does_not_end(serve: Serve, transport: str,
     client = connect(server)
     for _ in range(3):
         assert client.get("/").reply().body == b"hello"
-    assert len(going) == 3
+    eventually(lambda: len(going) == 3)
 
 
 def test_messages_kept_for_later_do_nothing(serve: Serve, transport: str) -> None:

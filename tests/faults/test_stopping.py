@@ -20,16 +20,12 @@ from tests.faults.client import Client
 from tests.faults.gate import Gate, gated
 from tests.faults.test_departures import HALVES
 from turboapi import Server
-from turboapi.engine import control, loops, serving
+from turboapi.engine import control, loops
 
 Serve = Callable[..., Server]
 Connect = Callable[..., Client]
 
-
-@pytest.fixture(autouse=True)
-def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was cancelled, and threads that hang, are not waited for as long as in earnest."""
-    monkeypatch.setattr(serving, "_UNWIND", 0.2)
+pytestmark = pytest.mark.usefixtures("short_unwind")
 
 
 @pytest.fixture
@@ -43,7 +39,9 @@ def free() -> Iterator[threading.Event]:
 def test_stop_with_connections_in_every_state(serve: Serve, connect: Connect, transport: str) -> None:
     """Each has its answer, or is closed without a byte of one."""
     gate = Gate()
-    server = serve(gated(gate), transport=transport, timeout_stop=2.5)
+    server = serve(gated(gate), transport=transport)
+    serving = server._serving
+    assert serving is not None
     read = server.stats()["bytes_in"]
     halves = [connect(server).send(half) for half in HALVES.values()]
     idle = [connect(server) for _ in range(5)]
@@ -70,6 +68,8 @@ def test_stop_with_connections_in_every_state(serve: Serve, connect: Connect, tr
         # The second request was read already or not; never half an answer.
         rest = client.rest()
         assert rest == b"" or (rest.startswith(b"HTTP/1.1 200 ") and rest.endswith(b"\r\n\r\n1"))
+    # Those that never come to their end would hold the server until its limit.
+    serving.force()
     for client, half in zip(halves, HALVES, strict=True):
         answer = client.rest()
         # 500: the handler of a body that never came to its end was cancelled.
@@ -139,7 +139,8 @@ def test_handler_that_ends_long_after_its_cancellation_gives_its_exchange_back(
     clients = [connect(server).get("/loop") for _ in range(3)]
     eventually(lambda: server.stats()["in_flight"] == 3)
     server.stop()
-    assert all(client.rest() == b"" or True for client in clients)
+    for client in clients:
+        client.rest()  # ends, with or without an answer
 
 
 @pytest.mark.parametrize("kind", ["result", "exception", "http exception", "response", "next stage", "from thread"])

@@ -379,8 +379,8 @@ def process() -> int:
     queue = context.Queue()
     worker = context.Process(target=child, args=(queue,))
     worker.start()
-    parent = queue.get(timeout=20)
-    worker.join(20)
+    parent = queue.get(timeout=60)
+    worker.join(60)
     assert parent == os.getpid() and worker.exitcode == 0, worker.exitcode
     return 7
 
@@ -406,7 +406,7 @@ async def create() -> int:
 
 def main() -> None:
     with Server(app, port=0, transport={transport!r}) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=40)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         kinds = ("fork", "process", "pool", "run")
         for path in [f"/{{lane}}/{{kind}}" for lane in ("loop", "call") for kind in kinds] * 2 + ["/async"]:
             connection.request("GET", path)
@@ -416,8 +416,7 @@ def main() -> None:
     print("done")
 
 main()
-""",
-        timeout=100,
+"""
     )
     assert done.stdout == "done\n", done.stderr
 

@@ -101,6 +101,7 @@ def test_handler_that_closes_the_server_under_all_others(serve: Serve, transport
     assert rest(closer).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.usefixtures("short_unwind")
 @pytest.mark.parametrize("kind", ["value", "handled", "unhandled", "streams", "exit", "stage"])
 def test_call_that_ends_after_its_server(serve: Serve, kind: str) -> None:
     free, entered = threading.Event(), threading.Event()

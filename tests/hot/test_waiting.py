@@ -55,7 +55,7 @@ def test_receive_as_a_task(serve: Serve, loop_name: str, how: str) -> None:
             case "ensure_future":
                 return await asyncio.ensure_future(once())
             case "wait_for":
-                return await asyncio.wait_for(once(), 5)
+                return await asyncio.wait_for(once(), PATIENCE)
             case "gather":
                 return (await asyncio.gather(once()))[0]
             case _:
