@@ -75,6 +75,7 @@ type conn struct {
 	out   []byte           // bytes that the socket did not take
 	sent  int              // of out; while lingering, bytes thrown away
 	since uint64           // ns; the phase's limit runs from here
+	held  int32            // bytes that the kernel held when the socket took no more
 
 	// The loop's thread only.
 	queued   bool

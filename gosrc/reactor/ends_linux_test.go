@@ -126,7 +126,7 @@ func TestClientThatLeavesAStream(t *testing.T) {
 func millis(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
 func TestSlowHeadIsCutOff(t *testing.T) {
-	l := start(t, withLimits(func(l *core.Limits) { l.Header = millis(150) }))
+	l := start(t, withLimits(func(l *core.Limits) { l.Header = millis(700) }))
 	// In one piece that never ends.
 	c := l.dial()
 	c.send("GET / HTTP/1.1\r\nHost:")
@@ -148,7 +148,7 @@ func TestSlowHeadIsCutOff(t *testing.T) {
 		_, err = c.Write([]byte("G"))
 		l.do(func() {})
 	}
-	if d := time.Since(begin); d < millis(140) || d > patience {
+	if d := time.Since(begin); d < millis(690) || d > patience {
 		t.Errorf("cut off after %v", d)
 	}
 	// Nothing at all after connecting.
@@ -161,7 +161,7 @@ func TestSlowHeadIsCutOff(t *testing.T) {
 }
 
 func TestIdleConnectionIsClosed(t *testing.T) {
-	l := start(t, withLimits(func(l *core.Limits) { l.KeepAlive = millis(100) }))
+	l := start(t, withLimits(func(l *core.Limits) { l.KeepAlive = millis(500) }))
 	c := l.dial()
 	begin := time.Now()
 	for range 5 {
@@ -169,7 +169,7 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 		c.expect(200, "GET / 0")
 	}
 	c.expectEnd()
-	if d := time.Since(begin); d < millis(99) || d > patience {
+	if d := time.Since(begin); d < millis(499) || d > patience {
 		t.Errorf("closed after %v", d)
 	}
 }
@@ -177,7 +177,7 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 func TestHandlerMayTakeLongerThanEveryLimit(t *testing.T) {
 	h := &hold{}
 	l := start(t, withHandler(h.handle), withLimits(func(l *core.Limits) {
-		l.KeepAlive, l.Header, l.Write = millis(20), millis(20), millis(20)
+		l.KeepAlive, l.Header, l.Write = millis(150), millis(150), millis(150)
 	}))
 	c := l.dial()
 	c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")

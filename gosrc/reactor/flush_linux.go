@@ -244,6 +244,7 @@ func (r *Reactor) stall(c *conn, s *scratch) {
 	c.set(blocked)
 	c.unset(timed)
 	c.since = s.now
+	c.held = outQueue(c.fd)
 	r.armOut(c)
 	r.hand(s, c)
 }
@@ -276,6 +277,7 @@ func (r *Reactor) sendOn(c *conn) {
 	c.since = r.now
 	if c.unsent() > 0 {
 		c.set(blocked)
+		c.held = outQueue(c.fd)
 		if c.sent >= len(c.out)/2 {
 			// Else a stream that never quite drains would grow it for ever.
 			c.out = c.out[:copy(c.out, c.out[c.sent:])]

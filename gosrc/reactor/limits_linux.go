@@ -110,7 +110,7 @@ func (r *Reactor) arm() {
 // overdue has c cut off if it is still too slow: since the wheel looked, another
 // thread may have ended its answer. It reports whether it did.
 func (r *Reactor) overdue(c *conn) bool {
-	late := r.deadline(c) <= r.now
+	late := r.deadline(c) <= r.now && !r.takes(c)
 	if late {
 		r.cutOff(c)
 	}
@@ -118,6 +118,22 @@ func (r *Reactor) overdue(c *conn) bool {
 		r.due(c) // every open connection is looked at again
 	}
 	return late
+}
+
+// takes reports whether the client has taken some of its answer since the limit
+// began to run, which then begins again. The kernel says that a socket takes more
+// when a good part of its memory is free: a slow client may need longer than the
+// limit for that, although it reads all the time.
+func (r *Reactor) takes(c *conn) bool {
+	if c.unsent() == 0 {
+		return false
+	}
+	n := outQueue(c.fd)
+	if n >= c.held {
+		return false
+	}
+	c.held, c.since = n, r.now
+	return true
 }
 
 // cutOff ends what c is about, because it took too long.

@@ -118,6 +118,14 @@ func setLinger0(fd int32) {
 	syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, uintptr(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, uintptr(unsafe.Pointer(&on)), unsafe.Sizeof(on), 0)
 }
 
+// outQueue is how many bytes the kernel holds that were sent to fd and that its
+// peer has not taken; 0 where the kernel does not say.
+func outQueue(fd int32) (n int32) {
+	// Safe: the kernel writes n during the call.
+	syscall.RawSyscall(syscall.SYS_IOCTL, uintptr(fd), syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&n)))
+	return n
+}
+
 func shutdown(fd int32, how int) {
 	// Fails only where the peer has left already.
 	syscall.RawSyscall(syscall.SYS_SHUTDOWN, uintptr(fd), uintptr(how), 0)

@@ -50,7 +50,11 @@ func (g *gate) drain() {
 		g.kick()
 	}()
 	for g.unsent() > 0 && !g.broken && !g.closed {
-		if err := g.push(g.out[g.outAt:]); err != nil {
+		held, err := g.push(g.out[g.outAt:])
+		if isTimeout(err) && !g.broken && !g.closed && outQueue(g.sock.fd) < held {
+			continue
+		}
+		if err != nil {
 			if isTimeout(err) && !g.broken {
 				g.srv.host.Count.Timeouts.Add(1)
 				g.reset = true // what is unsent would stay in the kernel for minutes
@@ -70,9 +74,12 @@ func (g *gate) drain() {
 	}
 }
 
-// push waits until the kernel takes some of b, the queue's beginning. mu is
-// held, except while it waits.
-func (g *gate) push(b []byte) (err error) {
+// push waits until the kernel takes some of b, the queue's beginning. held is
+// what the kernel had when the wait began: it calls a socket writable only when a
+// good part of its memory is free, and a slow client may need longer than the
+// limit for that, although it reads all the time. mu is held, except while it
+// waits.
+func (g *gate) push(b []byte) (held int, err error) {
 	if d := g.srv.host.Limits.Write; d > 0 {
 		// One for each piece of progress: a slow client is not a stalled one.
 		_ = g.sock.conn.SetWriteDeadline(time.Now().Add(d))
@@ -86,12 +93,18 @@ func (g *gate) push(b []byte) (err error) {
 	}()
 	err = g.sock.raw.Write(func(fd uintptr) bool {
 		n, failed = tryWrite(int(fd), b)
-		return n > 0 || failed != nil
+		if n > 0 || failed != nil {
+			return true
+		}
+		if held == 0 {
+			held = outQueue(int(fd))
+		}
+		return false
 	})
 	if err == nil {
 		err = failed
 	}
-	return err
+	return held, err
 }
 
 // breakOff gives the connection up: nothing more is sent, and its goroutine

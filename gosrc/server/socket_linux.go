@@ -3,6 +3,8 @@ package server
 import (
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // The sockets are non-blocking, so no call sleeps and the scheduler need not be
@@ -25,4 +27,14 @@ func send(fd int, b []byte) (int, error) {
 		return 0, e
 	}
 	return int(n), nil
+}
+
+// outQueue is how many bytes the kernel holds that were sent to fd and that its
+// peer has not taken; 0 where the kernel does not say.
+func outQueue(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.TIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
 }

@@ -3,11 +3,13 @@ package transporttest
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -41,7 +43,18 @@ func (r *Response) Get(name string) string {
 // Dial connects. The connection is closed when the test ends.
 func (b *Bench) Dial() *Client {
 	b.T.Helper()
-	conn, err := net.Dial(b.Addr.Network(), b.Addr.String())
+	return b.DialWith(func(int) error { return nil })
+}
+
+// DialWith is Dial with a socket that set has changed before it connects.
+func (b *Bench) DialWith(set func(fd int) error) *Client {
+	b.T.Helper()
+	var failed error
+	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		err := raw.Control(func(fd uintptr) { failed = set(int(fd)) })
+		return errors.Join(err, failed)
+	}}
+	conn, err := d.Dial(b.Addr.Network(), b.Addr.String())
 	if err != nil {
 		b.T.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"turboapi/gosrc/core"
 )
 
@@ -19,13 +21,14 @@ var limits = []suite{
 	{"a body that comes slowly", trickledBody},
 	{"a client that does not read its answer", slowAnswer},
 	{"a client that reads its answer slowly", trickledAnswer},
+	{"a client that sips its answer", sippedAnswer},
 	{"a handler may take its time", slowHandler},
 	{"too many connections", tooMany},
 }
 
 // short is a limit that a test waits for. What must come before it happens at
-// once, so a busy machine only makes the tests slower.
-const short = 300 * time.Millisecond
+// once, or six times as often, so a busy machine only makes the tests slower.
+const short = 600 * time.Millisecond
 
 func slowHead(t *testing.T, open core.Opener) {
 	b := Start(t, open, Config{Limits: func(l *core.Limits) { l.Header = short }}, plain)
@@ -111,12 +114,12 @@ func trickledBody(t *testing.T, open core.Opener) {
 		"/collect": func(c *Call) { body, _ := c.Take(); c.Reply(200, string(body)) },
 		"/echo":    plain["/echo"],
 	})
-	const n = 6
+	const n = 8
 	for _, path := range []string{"/collect", "/echo"} {
 		c := b.Dial()
 		c.Send(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", path, n))
 		for range n {
-			time.Sleep(short / 3)
+			time.Sleep(short / 6)
 			c.Send("x")
 		}
 		c.Expect("POST", 200, strings.Repeat("x", n))
@@ -153,11 +156,10 @@ func trickledAnswer(t *testing.T, open core.Opener) {
 	})
 	c := b.Dial()
 	c.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	// Slower than the limit in all, but never without progress. The kernel
-	// calls a socket writable again only when a good part of it is free.
+	// Slower than the limit in all, but never without progress.
 	got := 0
 	for part := make([]byte, len(data)/8); got < len(data); {
-		time.Sleep(short / 3)
+		time.Sleep(short / 6)
 		n, err := io.ReadFull(c.r, part[:min(len(part), len(data)-got)])
 		if got += n; err != nil {
 			t.Fatalf("after %d bytes: %v", got, err)
@@ -165,12 +167,36 @@ func trickledAnswer(t *testing.T, open core.Opener) {
 	}
 }
 
+// sippedAnswer: a client that reads all the time, and so slowly that the kernel
+// does not call the server's socket writable again within the limit.
+func sippedAnswer(t *testing.T, open core.Opener) {
+	data := pattern(12 << 20)
+	b := Start(t, open, Config{Limits: func(l *core.Limits) { l.Write, l.KeepAlive = short, short }}, map[string]func(*Call){
+		"/": func(c *Call) { c.Reply(200, string(data)) },
+	})
+	const buffer = 64 << 10
+	c := b.DialWith(func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer) })
+	c.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	got, part := 0, make([]byte, buffer)
+	for range 14 {
+		time.Sleep(short / 6)
+		n, err := io.ReadFull(c.r, part)
+		if got += n; err != nil {
+			t.Fatalf("after %d bytes: %v", got, err)
+		}
+	}
+	n, err := io.CopyN(io.Discard, c.r, int64(len(data)-got))
+	if err != nil {
+		t.Fatalf("after %d bytes: %v", got+int(n), err)
+	}
+}
+
 func slowHandler(t *testing.T, open core.Opener) {
 	b := Start(t, open, Config{Limits: func(l *core.Limits) {
 		l.Header, l.KeepAlive, l.Write = short, short, short
 	}}, map[string]func(*Call){
-		"/":     func(c *Call) { time.AfterFunc(3*short, func() { c.b.Post(func() { c.Reply(200, "slow") }) }) },
-		"/away": func(c *Call) { c.Elsewhere(func(c *Call) { time.Sleep(3 * short); c.Reply(200, "slow") }) },
+		"/":     func(c *Call) { time.AfterFunc(2*short, func() { c.b.Post(func() { c.Reply(200, "slow") }) }) },
+		"/away": func(c *Call) { c.Elsewhere(func(c *Call) { time.Sleep(2 * short); c.Reply(200, "slow") }) },
 	})
 	c := b.Dial()
 	for _, path := range []string{"/", "/away"} {
