@@ -74,8 +74,13 @@ class Suite:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=errors, start_new_session=True)
         self._running.add(process)
         try:
-            return process.wait(PATIENCE) == 0
-        except subprocess.TimeoutExpired:
+            for minutes in range(PATIENCE // 60):
+                if minutes and out is not None:
+                    print(f"suite: {name} goes on, for {minutes} min now", flush=True)
+                try:
+                    return process.wait(60) == 0
+                except subprocess.TimeoutExpired:
+                    pass
             print(f"suite: {name} was ended after {PATIENCE} s", flush=True)
             return False
         finally:
