@@ -76,7 +76,7 @@ CASES = (
 )
 
 # Measured by their own modules, see run.py; the figures stand in the results beside the others.
-SPECIAL = ("rare", "mixed", "rest", "idle", "start", "floor")
+SPECIAL = ("echo", "rare", "mixed", "rest", "idle", "start", "floor")
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,7 @@ BOUNDS: tuple[Bound, ...] = (
         at_most=5,
     ),
     *_against("raw ASGI", "raw@64", "rps", {"granian": 1.8, "uvicorn": 2}),
+    *_against("WebSocket echo", "echo@64", "rps", {"granian-ws": 1.2, "uvicorn": 3}),
     Bound("memory", "MB at rest above uvicorn with the same app", "at rest/turboapi/over_uvicorn_mb", at_most=14),
     Bound("memory", "bytes of an idle connection, reactor", "idle/turboapi/bytes", at_most=2_048),
     Bound("memory", "bytes of an idle connection, fasthttp", "idle/turboapi-fasthttp/bytes", at_most=20_480),

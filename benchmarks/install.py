@@ -9,14 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["BUILD", "ROOT", "NotAvailable", "Python", "fasthttpd", "versions"]
+__all__ = ["BUILD", "ROOT", "NotAvailable", "Python", "echoload", "fasthttpd", "versions"]
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "bench"
 
 # Releases of the peers. What they share with us (FastAPI, pydantic, uvloop) is pinned to what runs TurboAPI.
 PINNED = {
-    "asgi": ("uvicorn==0.54.0", "httptools==0.9.0", "granian==2.8.7"),
+    "asgi": ("uvicorn==0.54.0", "httptools==0.9.0", "websockets==17.4", "granian==2.8.7"),
     "bolt": ("django-bolt==0.13.0", "Django==6.1.3", "msgspec==0.22.0"),
     "robyn": ("robyn==0.88.0", "orjson==3.13.0"),
     "plot": ("matplotlib==3.11.2",),
@@ -90,19 +90,28 @@ class Python:
 
 def fasthttpd() -> str:
     """Build the bare fasthttp server and return its path. Raises NotAvailable."""
+    return _program("fasthttpd")
+
+
+def echoload() -> str:
+    """Build the WebSocket load generator and return its path. Raises NotAvailable."""
+    return _program("echoload")
+
+
+def _program(name: str) -> str:
     sys.path.insert(0, str(ROOT / "scripts"))
     try:
         from toolchain import Missing, find_go
     finally:
         sys.path.pop(0)
-    program = BUILD / "fasthttpd"
+    program = BUILD / name
     try:
         go = find_go()
     except Missing as missing:
         raise NotAvailable(str(missing)) from missing
     BUILD.mkdir(parents=True, exist_ok=True)
-    command = [go, "build", "-trimpath", "-ldflags", "-s -w", "-o", str(program), "./benchmarks/fasthttpd"]
-    _run(command, "building benchmarks/fasthttpd")
+    command = [go, "build", "-trimpath", "-ldflags", "-s -w", "-o", str(program), f"./benchmarks/{name}"]
+    _run(command, f"building benchmarks/{name}")
     return str(program)
 
 

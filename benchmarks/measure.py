@@ -9,13 +9,14 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
 from processes import Process, children_die_with_us
 
-__all__ = ["Load", "LoadFailed", "Run", "busy", "have_wrk", "measure", "summary", "wrk"]
+__all__ = ["Load", "LoadFailed", "Run", "busy", "have_wrk", "measure", "summary", "taken", "wrk"]
 
 # Longer than any answer takes: a slow server is slow, it does not fail.
 _ANSWER_SECONDS = 20
@@ -107,9 +108,14 @@ def _percentile(text: str, percent: int) -> float:
 
 
 def measure(server: Process, path: str, *, connections: int, seconds: int, lua: str | None = None) -> Run:
-    """Load a server and return the figures. Raises LoadFailed."""
+    """Load a server by wrk and return the figures. Raises LoadFailed."""
+    return taken(server, lambda: wrk(server.port, path, connections=connections, seconds=seconds, lua=lua))
+
+
+def taken(server: Process, load_it: Callable[[], Load]) -> Run:
+    """Return the figures of a load of a server, which a child process of ours makes. Raises LoadFailed."""
     machine, ours, server_cpu, began = _machine_cpu(), _children_cpu(), server.cpu(), time.monotonic()
-    load = wrk(server.port, path, connections=connections, seconds=seconds, lua=lua)
+    load = load_it()
     used = server.cpu() - server_cpu
     wrk_used = _children_cpu() - ours
     all_used = _machine_cpu() - machine

@@ -40,9 +40,9 @@ def _uvicorn(python: Python, app: str, port: int) -> list[str]:
     return [python.environment("asgi"), "-m", "uvicorn", f"{app}_app:app", *options, *quiet]
 
 
-def _granian(python: Python, app: str, port: int) -> list[str]:
+def _granian(websocket: str, python: Python, app: str, port: int) -> list[str]:
     options = ["--host", HERE, "--port", str(port), "--interface", "asgi", "--loop", "uvloop", "--workers", "1"]
-    quiet = ["--http", "1", "--no-ws", "--no-access-log", "--log-level", "warning"]
+    quiet = ["--http", "1", websocket, "--no-access-log", "--log-level", "warning"]
     return [python.environment("asgi"), "-m", "granian", *options, *quiet, f"{app}_app:app"]
 
 
@@ -71,7 +71,8 @@ PEERS = {
         Peer("turboapi", "TurboAPI", functools.partial(_turboapi, "auto")),
         Peer("turboapi-fasthttp", "TurboAPI on the fasthttp transport", functools.partial(_turboapi, "fasthttp")),
         Peer("django-bolt", "django-bolt", _bolt),
-        Peer("granian", "FastAPI on granian", _granian),
+        Peer("granian", "FastAPI on granian", functools.partial(_granian, "--no-ws")),
+        Peer("granian-ws", "FastAPI on granian", functools.partial(_granian, "--ws")),
         Peer("robyn", "robyn", _robyn),
         Peer("uvicorn", "FastAPI on uvicorn", _uvicorn),
         Peer("fasthttp", "bare fasthttp", _fasthttp),

@@ -25,6 +25,7 @@ import measure
 import report
 import special
 from cases import SPECIAL, Measurement, Plan, plan
+from echo import echo
 from fairness import mixed, rare
 from idle_connections import idle
 from install import NotAvailable, Python, versions
@@ -38,6 +39,7 @@ RESULTS = Path(__file__).parent / "results"
 # The Python whose figures are the curated ones.
 PINNED = (3, 13)
 SPECIAL_RUNS: dict[str, special.Measured] = {
+    "echo": echo,
     "rare": rare,
     "mixed": mixed,
     "rest": resting,

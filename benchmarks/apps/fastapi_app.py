@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
@@ -115,3 +115,10 @@ async def stream(chunks: int = 20):
             yield b"%d\n" % number
 
     return StreamingResponse(parts(), media_type="text/plain")
+
+
+@app.websocket("/echo")
+async def echo(websocket: WebSocket):
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        await websocket.send_text(text)

@@ -135,6 +135,8 @@ func grow() error {
 	return nil
 }
 
+func free(p unsafe.Pointer) { C.free(p) }
+
 // resize gives C memory of n bytes that begins with p's content. p is nil or
 // from an earlier resize (or C's malloc), and is gone afterwards.
 func resize(p unsafe.Pointer, n uint64) *byte {

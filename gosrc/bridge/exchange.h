@@ -57,7 +57,8 @@ enum {
     TURBO_REQ_HAS_QUERY = 32,
     TURBO_REQ_UNIX = 64,     /* Unix socket: no client address */
     TURBO_REQ_TLS = 128,     /* scheme https */
-    TURBO_REQ_CONTINUE = 256 /* Expect: 100-continue not yet answered */
+    TURBO_REQ_CONTINUE = 256, /* Expect: 100-continue not yet answered */
+    TURBO_REQ_WEBSOCKET = 512 /* a WebSocket handshake: ACCEPT opens the conversation, HEAD and END deny it */
 };
 
 /* What the lane asks of the transport, consumed (and cleared) by Flush. */
@@ -68,7 +69,23 @@ enum {
     TURBO_OP_ABORT = 8,    /* close the connection, the response can't be completed */
     TURBO_OP_WANT = 16,    /* the application waits for body: send 100 Continue if due, read on */
     TURBO_OP_EARLY = 32,   /* fields are those of a 103 Early Hints */
-    TURBO_OP_CLOSE = 64    /* close the connection after this response */
+    TURBO_OP_CLOSE = 64,   /* close the connection after this response */
+    TURBO_OP_ACCEPT = 128  /* WebSocket: fields belong to the 101; from here on inbox and out hold messages */
+};
+
+/* A message of an accepted WebSocket, in the inbox and in out: this head, then len bytes. They follow each other without
+   padding, so copy the head out. In the inbox CLOSE is the last one; what the lane sends behind its own CLOSE is dropped. */
+typedef struct {
+    uint32_t len;
+    uint16_t code; /* of CLOSE; its bytes are the reason, UTF-8 */
+    uint8_t kind;  /* TURBO_MSG_* */
+    uint8_t pad;
+} turbo_message;
+
+enum {
+    TURBO_MSG_TEXT = 1, /* UTF-8, checked where it was received */
+    TURBO_MSG_BINARY = 2,
+    TURBO_MSG_CLOSE = 8
 };
 
 /* Ready-made heads: status and content-type are known, only the length differs. */

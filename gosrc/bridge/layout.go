@@ -106,15 +106,16 @@ const (
 
 // Request flags.
 const (
-	ReqBodyEnd  = C.TURBO_REQ_BODY_END
-	ReqOdd      = C.TURBO_REQ_ODD
-	ReqGone     = C.TURBO_REQ_GONE
-	ReqHead     = C.TURBO_REQ_HEAD
-	ReqOrigin   = C.TURBO_REQ_ORIGIN
-	ReqHasQuery = C.TURBO_REQ_HAS_QUERY
-	ReqUnix     = C.TURBO_REQ_UNIX
-	ReqTLS      = C.TURBO_REQ_TLS
-	ReqContinue = C.TURBO_REQ_CONTINUE
+	ReqBodyEnd   = C.TURBO_REQ_BODY_END
+	ReqOdd       = C.TURBO_REQ_ODD
+	ReqGone      = C.TURBO_REQ_GONE
+	ReqHead      = C.TURBO_REQ_HEAD
+	ReqOrigin    = C.TURBO_REQ_ORIGIN
+	ReqHasQuery  = C.TURBO_REQ_HAS_QUERY
+	ReqUnix      = C.TURBO_REQ_UNIX
+	ReqTLS       = C.TURBO_REQ_TLS
+	ReqContinue  = C.TURBO_REQ_CONTINUE
+	ReqWebSocket = C.TURBO_REQ_WEBSOCKET
 )
 
 // What the lane asks of the transport.
@@ -126,6 +127,16 @@ const (
 	OpWant    = C.TURBO_OP_WANT
 	OpEarly   = C.TURBO_OP_EARLY
 	OpClose   = C.TURBO_OP_CLOSE
+	OpAccept  = C.TURBO_OP_ACCEPT
+)
+
+// Kinds of WebSocket message, and the size of the head before each.
+const (
+	MsgText   = C.TURBO_MSG_TEXT
+	MsgBinary = C.TURBO_MSG_BINARY
+	MsgClose  = C.TURBO_MSG_CLOSE
+
+	MessageHead = C.sizeof_turbo_message
 )
 
 // Kinds of event, presets, sizes and marks; see exchange.h.

@@ -44,6 +44,15 @@ func (l *Log) Error(format string, args ...any) { l.text(levelError, "", format,
 // Warn is Error with the level warning.
 func (l *Log) Warn(format string, args ...any) { l.text(levelWarning, "", format, args) }
 
+// Accepted queues a line about a WebSocket handshake that was accepted, as uvicorn words it.
+func (l *Log) Accepted(x *bridge.Exchange) {
+	client := ""
+	if x.Flags&bridge.ReqUnix == 0 {
+		client = fmt.Sprintf("%s:%d", cString(x.ClientHost[:]), x.ClientPort)
+	}
+	l.text(levelInfo, "", "%s - \"WebSocket %s\" [accepted]", []any{client, x.Span(x.Target)})
+}
+
 // Stack is Error with a stack.
 func (l *Log) Stack(stack []byte, format string, args ...any) {
 	l.text(levelError, string(stack), format, args)

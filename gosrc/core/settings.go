@@ -9,6 +9,7 @@ import (
 
 	jsoniter "github.com/json-iterator/go"
 
+	"turboapi/gosrc/websocket"
 	"turboapi/gosrc/wire"
 )
 
@@ -30,6 +31,8 @@ type Limits struct {
 	KeepAlive time.Duration // between an answer and the next request: 75 s
 	Write     time.Duration // without progress of an answer, or of a body that is waited for: 30 s
 	Linger    time.Duration // reading on after a refusal, so that the client sees it: 2 s
+
+	WebSocket websocket.Limits
 }
 
 // DefaultLimits returns the limits of a server that was given none.
@@ -38,7 +41,7 @@ func DefaultLimits() Limits {
 		Wire:   wire.Limits{}.WithDefaults(),
 		Body:   64 << 20,
 		Header: 10 * time.Second, KeepAlive: 75 * time.Second, Write: 30 * time.Second,
-		Linger: 2 * time.Second,
+		Linger: 2 * time.Second, WebSocket: websocket.DefaultLimits(),
 	}
 }
 
@@ -76,6 +79,13 @@ type settings struct {
 	HeaderMS    int64 `json:"timeout_header_ms"`
 	IdleMS      int64 `json:"timeout_idle_ms"`
 	WriteMS     int64 `json:"timeout_write_ms"`
+
+	WSMaxSize    int64 `json:"ws_max_size"`
+	WSMaxQueue   int64 `json:"ws_max_queue"`
+	WSIntervalMS int64 `json:"ws_ping_interval_ms"`
+	WSTimeoutMS  int64 `json:"ws_ping_timeout_ms"`
+	WSIdleMS     int64 `json:"ws_idle_timeout_ms"`
+	WSDeflate    bool  `json:"ws_per_message_deflate"`
 }
 
 // settingsVersion grows when a key changes its meaning.
@@ -83,6 +93,9 @@ const settingsVersion = 1
 
 // parserMax is more than any parser limit can be.
 const parserMax = 1 << 30
+
+// maxMessage keeps every message within what its exchange can describe.
+const maxMessage = 1 << 30
 
 // An unknown key is an error: a misspelt limit that is not in force would be
 // found out by an attacker.
@@ -96,6 +109,8 @@ func parseSettings(b []byte) (*settings, error) {
 		RequestLine: d.Wire.RequestLine, Headers: d.Wire.Header, Fields: d.Wire.Fields,
 		Body: d.Body, Connections: d.Connections,
 		HeaderMS: d.Header.Milliseconds(), IdleMS: d.KeepAlive.Milliseconds(), WriteMS: d.Write.Milliseconds(),
+		WSMaxSize: int64(d.WebSocket.Size), WSMaxQueue: int64(d.WebSocket.Queue), WSDeflate: d.WebSocket.Deflate,
+		WSIntervalMS: d.WebSocket.PingInterval.Milliseconds(), WSTimeoutMS: d.WebSocket.PingTimeout.Milliseconds(),
 	}
 	dec := strict.NewDecoder(bytes.NewReader(b))
 	if err := dec.Decode(s); err != nil {
@@ -131,6 +146,8 @@ func (s *settings) check() error {
 		{"limit_fields", int64(s.Fields), 1 << 30}, {"limit_body", s.Body, 1 << 62},
 		{"limit_connections", int64(s.Connections), 1 << 30}, {"timeout_header_ms", s.HeaderMS, year},
 		{"timeout_idle_ms", s.IdleMS, year}, {"timeout_write_ms", s.WriteMS, year},
+		{"ws_max_size", s.WSMaxSize, maxMessage}, {"ws_max_queue", s.WSMaxQueue, 1 << 20},
+		{"ws_ping_interval_ms", s.WSIntervalMS, year}, {"ws_ping_timeout_ms", s.WSTimeoutMS, year}, {"ws_idle_timeout_ms", s.WSIdleMS, year},
 	} {
 		if n.value < 0 || n.value > n.most {
 			return fmt.Errorf("%w: %s is %d, allowed is 0 to %d", errSettings, n.key, n.value, n.most)
@@ -149,7 +166,21 @@ func (s *settings) limits() Limits {
 	l.Header = time.Duration(s.HeaderMS) * time.Millisecond
 	l.KeepAlive = time.Duration(s.IdleMS) * time.Millisecond
 	l.Write = time.Duration(s.WriteMS) * time.Millisecond
+	l.WebSocket = websocket.Limits{
+		Size: orMost(s.WSMaxSize, maxMessage), Queue: orMost(s.WSMaxQueue, 1<<20), Deflate: s.WSDeflate,
+		PingInterval: time.Duration(s.WSIntervalMS) * time.Millisecond,
+		PingTimeout:  time.Duration(s.WSTimeoutMS) * time.Millisecond,
+		Idle:         time.Duration(s.WSIdleMS) * time.Millisecond,
+	}
 	return l
+}
+
+// orMost is the value of a limit of which 0 means none.
+func orMost(n, most int64) int {
+	if n == 0 {
+		n = most
+	}
+	return int(n)
 }
 
 // unlimited gives the parser, which knows no limit of 0, the largest it has.

@@ -48,7 +48,7 @@ func (t *Table) Fill(x *bridge.Exchange, h *wire.Head, buf []byte) Disposition {
 	x.Origin, x.ContentType = int32(h.Origin), int32(h.ContentType)
 	x.Flags |= flags(h)
 	fillFields(x, h, req)
-	if !fillPath(x, h, req) {
+	if !fillPath(x, h, req) || h.WebSocket {
 		x.Plan = planApp
 		return Dispatch
 	}
@@ -170,6 +170,9 @@ func flags(h *wire.Head) (f uint32) {
 	}
 	if h.Expect100 {
 		f |= bridge.ReqContinue
+	}
+	if h.WebSocket {
+		f |= bridge.ReqWebSocket
 	}
 	return f
 }

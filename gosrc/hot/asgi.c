@@ -4,7 +4,7 @@
    waited for (Ready), so the common request makes no future. Pending waits for
    an event of the exchange with a future of the loop. Both have the methods of
    a coroutine, because applications make tasks of what receive() gives. */
-#include "hot.h"
+#include "asgi.h"
 
 /* ---- Ready: an awaitable with its value ----------------------------------- */
 
@@ -150,8 +150,8 @@ PyType_Spec ready_spec = {
 
 /* ---- what receive and send wait for --------------------------------------- */
 
-static PyObject *
-make_message(hot_state *st, PyObject *type)
+PyObject *
+asgi_message(hot_state *st, PyObject *type)
 {
     PyObject *m = PyDict_New(); // new
     if (m != NULL && PyDict_SetItem(m, st->s_type, type) < 0) {
@@ -166,8 +166,11 @@ message_now(hot_proxy *p)
 {
     hot_state *st = p->srv->st;
     turbo_exchange *x = p->x;
+    if (p->websocket) {
+        return socket_message_now(p);
+    }
     if (x == NULL || p->gone || p->complete || p->srv->closed) {
-        return make_message(st, st->msg_disconnect);
+        return asgi_message(st, st->msg_disconnect);
     }
     if (p->body_done) {
         return NULL;
@@ -182,7 +185,7 @@ message_now(hot_proxy *p)
         server_mark(p->srv, x);
         return NULL;
     }
-    PyObject *m = make_message(st, st->msg_request);
+    PyObject *m = asgi_message(st, st->msg_request);
     PyObject *body = m == NULL          ? NULL
                      : x->body_len == 0 ? Py_NewRef(st->empty_bytes)
                                         : PyBytes_FromStringAndSize(x->body, (Py_ssize_t)x->body_len); // new
@@ -409,8 +412,8 @@ proxy_wake(hot_server *srv, PyObject *futures)
 }
 
 /* Wake all that wait; each looks for itself whether there is something for it. Any thread. */
-static void
-wake_all(hot_server *srv, PyObject **list)
+void
+asgi_wake(hot_server *srv, PyObject **list)
 {
     PyObject *futures = *list;
     *list = NULL;
@@ -445,6 +448,7 @@ proxy_of(hot_server *srv, turbo_exchange *x)
     p->srv = (hot_server *)Py_NewRef((PyObject *)srv);
     p->x = x;
     p->gone = x->flags & TURBO_REQ_GONE;
+    p->websocket = x->flags & TURBO_REQ_WEBSOCKET;
     x->lane_obj = Py_NewRef((PyObject *)p);
     return (PyObject *)p;
 }
@@ -455,8 +459,8 @@ proxy_gone(hot_proxy *p)
     PyObject *on_gone = p->on_gone, *r = NULL;
     p->gone = true;
     p->on_gone = NULL;
-    wake_all(p->srv, &p->drain);
-    wake_all(p->srv, &p->waiters);
+    asgi_wake(p->srv, &p->drain);
+    asgi_wake(p->srv, &p->waiters);
     if (on_gone != NULL && (r = PyObject_CallNoArgs(on_gone)) == NULL) {
         PyErr_WriteUnraisable(on_gone);
     }
@@ -475,7 +479,7 @@ proxy_event(hot_server *srv, turbo_exchange *x, int kind)
     if (kind == TURBO_EV_GONE) {
         proxy_gone(p);
     } else {
-        wake_all(srv, kind == TURBO_EV_BODY ? &p->waiters : &p->drain);
+        asgi_wake(srv, kind == TURBO_EV_BODY ? &p->waiters : &p->drain);
     }
     Py_DECREF(p);
 }
@@ -500,8 +504,8 @@ proxy_close(turbo_exchange *x)
     x->lane_obj = NULL;
     p->x = NULL;
     if (p->waiters != NULL || p->drain != NULL) {
-        wake_all(p->srv, &p->waiters);
-        wake_all(p->srv, &p->drain);
+        asgi_wake(p->srv, &p->waiters);
+        asgi_wake(p->srv, &p->drain);
     }
     Py_CLEAR(p->request); // it holds receive and send, and so the proxy
     Py_CLEAR(p->on_gone);
@@ -563,8 +567,8 @@ static PyObject *
 proxy_receive(PyObject *self, PyObject *Py_UNUSED(noargs))
 {
     hot_proxy *p = (hot_proxy *)self;
-    if (p->x != NULL && !(p->x->flags & TURBO_REQ_BODY_END) && !server_on_loop(p->srv)) {
-        PyErr_SetString(PyExc_RuntimeError, "turboapi: a body that is not here yet can only be received on the loop of "
+    if (p->x != NULL && (p->websocket || !(p->x->flags & TURBO_REQ_BODY_END)) && !server_on_loop(p->srv)) {
+        PyErr_SetString(PyExc_RuntimeError, "turboapi: what is not here yet can only be received on the loop of "
                                             "the server; use anyio.from_thread.run in another thread");
         return NULL;
     }
@@ -575,21 +579,18 @@ proxy_receive(PyObject *self, PyObject *Py_UNUSED(noargs))
     return PyErr_Occurred() ? NULL : pending_new(p, false);
 }
 
-/* message[key], kept alive: reading another key may run code that changes the
-   message. *value: new reference or NULL. Returns -1 with an exception set. */
-static int
-message_get(PyObject *message, PyObject *key, PyObject **value)
+int
+asgi_get(PyObject *message, PyObject *key, PyObject **value)
 {
     *value = Py_XNewRef(PyDict_GetItemWithError(message, key));
     return *value == NULL && PyErr_Occurred() ? -1 : 0;
 }
 
-/* The same for a key that must be there. New reference or NULL. */
-static PyObject *
-message_need(PyObject *message, PyObject *key)
+PyObject *
+asgi_need(PyObject *message, PyObject *key)
 {
     PyObject *value;
-    if (message_get(message, key, &value) == 0 && value == NULL) {
+    if (asgi_get(message, key, &value) == 0 && value == NULL) {
         PyErr_SetObject(PyExc_KeyError, key);
     }
     return value;
@@ -642,8 +643,8 @@ proxy_start(hot_proxy *p, long code, PyObject *headers)
     return 0;
 }
 
-static int
-send_start(hot_proxy *p, PyObject *message)
+int
+asgi_send_start(hot_proxy *p, PyObject *message)
 {
     hot_state *st = p->srv->st;
     PyObject *status = NULL, *headers = NULL;
@@ -653,8 +654,8 @@ send_start(hot_proxy *p, PyObject *message)
         PyErr_SetString(PyExc_RuntimeError, "ASGI message 'http.response.start' sent, after the response has started.");
         return -1;
     }
-    if ((status = message_need(message, st->s_status)) != NULL && (code = proxy_status(status)) >= 0 &&
-        message_get(message, st->s_headers, &headers) == 0) {
+    if ((status = asgi_need(message, st->s_status)) != NULL && (code = proxy_status(status)) >= 0 &&
+        asgi_get(message, st->s_headers, &headers) == 0) {
         rc = proxy_start(p, code, headers);
     }
     Py_XDECREF(headers);
@@ -668,18 +669,18 @@ proxy_complete(hot_proxy *p)
     p->x->ops |= TURBO_OP_END;
     p->complete = true;
     server_mark(p->srv, p->x);
-    wake_all(p->srv, &p->waiters); // receive gives http.disconnect from here on
+    asgi_wake(p->srv, &p->waiters); // receive gives http.disconnect from here on
 }
 
-static int
-send_body(hot_proxy *p, PyObject *message)
+int
+asgi_send_body(hot_proxy *p, PyObject *message)
 {
     hot_state *st = p->srv->st;
     turbo_exchange *x = p->x;
     PyObject *body = NULL, *flag = NULL;
     Py_buffer view = {0};
     int more = 0, rc = -1;
-    if (message_get(message, st->s_body, &body) < 0 || message_get(message, st->s_more_body, &flag) < 0 ||
+    if (asgi_get(message, st->s_body, &body) < 0 || asgi_get(message, st->s_more_body, &flag) < 0 ||
         (flag != NULL && (more = PyObject_IsTrue(flag)) < 0) ||
         (body != NULL && PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0) || still_open(p, x, true) < 0 ||
         (view.len > 0 && out_append(x, view.buf, (size_t)view.len) < 0)) {
@@ -705,7 +706,7 @@ send_hint(hot_proxy *p, PyObject *message)
 {
     turbo_exchange *x = p->x;
     int rc = 0;
-    PyObject *links = message_need(message, p->srv->st->s_links); // new
+    PyObject *links = asgi_need(message, p->srv->st->s_links); // new
     PyObject *fast = links == NULL ? NULL : PySequence_Fast(links, "links must be an iterable of bytes"); // new
     Py_XDECREF(links);
     if (fast == NULL || still_open(p, x, false) < 0) {
@@ -738,7 +739,7 @@ send_message(hot_proxy *p, PyObject *message)
     hot_state *st = p->srv->st;
     PyObject *type; // new
     int rc = -1;
-    if (message_get(message, st->s_type, &type) < 0) {
+    if (asgi_get(message, st->s_type, &type) < 0) {
         return -1;
     }
     if (type == NULL || !PyUnicode_Check(type)) {
@@ -746,9 +747,9 @@ send_message(hot_proxy *p, PyObject *message)
     } else if (p->x == NULL || p->complete || p->x->lane_state & X_ANSWERS) {
         PyErr_Format(PyExc_RuntimeError, "Unexpected ASGI message '%U' sent, after response already completed.", type);
     } else if (PyUnicode_Compare(type, st->msg_start) == 0) {
-        rc = send_start(p, message);
+        rc = asgi_send_start(p, message);
     } else if (PyUnicode_Compare(type, st->msg_body) == 0 && p->started) {
-        rc = send_body(p, message);
+        rc = asgi_send_body(p, message);
     } else if (PyUnicode_Compare(type, st->msg_hint) == 0 && !p->started) {
         rc = send_hint(p, message);
     } else {
@@ -798,7 +799,12 @@ proxy_send(PyObject *self, PyObject *message)
                                             "anyio.from_thread.run in another thread");
         return NULL;
     }
-    if (p->x == NULL || exchange_detached(p->x)) {
+    if (p->websocket) {
+        if (socket_send(p, message) < 0) {
+            return NULL;
+        }
+        wait = proxy_pause(p, false); // new
+    } else if (p->x == NULL || exchange_detached(p->x)) {
         wait = proxy_late(p); // new
     } else if (send_message(p, message) < 0) {
         return NULL;
@@ -887,6 +893,7 @@ proxy_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(p->waiters);
     Py_VISIT(p->drain);
     Py_VISIT(p->on_gone);
+    Py_VISIT(p->reason);
     return 0;
 }
 
@@ -899,6 +906,7 @@ proxy_clear(PyObject *self)
     Py_CLEAR(p->waiters);
     Py_CLEAR(p->drain);
     Py_CLEAR(p->on_gone);
+    Py_CLEAR(p->reason);
     return 0;
 }
 

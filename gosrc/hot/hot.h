@@ -35,6 +35,11 @@ typedef struct {
     /* ASGI */
     PyObject *empty_bytes, *v_http, *v_https, *v_11, *v_10, *asgi_version, *asgi_spec, *extensions;
     PyObject *msg_request, *msg_disconnect, *msg_start, *msg_body, *msg_hint;
+    /* WebSocket */
+    PyObject *client_disconnected; /* _hot.ClientDisconnected, an OSError: what send raises */
+    PyObject *v_websocket, *v_ws, *v_wss, *asgi_ws_spec, *ws_extensions;
+    PyObject *msg_ws_connect, *msg_ws_receive, *msg_ws_disconnect, *msg_ws_accept, *msg_ws_send, *msg_ws_close,
+        *msg_ws_start, *msg_ws_body;
     PyObject *methods[16];
 #define HOT_NAMES(X)                                                                                                   \
     X(type)                                                                                                            \
@@ -46,7 +51,7 @@ typedef struct {
                 X(status_code) X(raw_headers) X(background) X(quick) X(handle) X(stages) X(args) X(encode) X(plain)    \
                     X(media) X(name) X(call) X(lane) X(coroutine) X(source) X(index) X(copy) X(__call__) X(__await__)  \
                         X(exception) X(cancelled) X(_turbo_outermost) X(always) X(throw) X(lists) X(dicts) X(attrs)     \
-                            X(default) X(stream_response) X(listen_for_disconnect)
+                            X(default) X(stream_response) X(listen_for_disconnect) X(text) X(bytes) X(code) X(reason) X(subprotocol) X(subprotocols)
 #define HOT_NAME_FIELD(n) PyObject *s_##n;
     HOT_NAMES(HOT_NAME_FIELD)
 } hot_state;
@@ -307,6 +312,11 @@ struct hot_proxy {
     uint8_t failures; /* exceptions so far: the answer to one may raise the next */
     uint8_t late;     /* sends since the client left */
     bool cors; /* a compiled route's own response: the CORS step is ours */
+    /* WebSocket: complete means closed by the application, started a response instead of the conversation */
+    bool websocket, connected, accepted;
+    uint16_t code; /* of the application's close, with its reason */
+    PyObject *reason;
+    uint64_t inbox_at; /* where the next message in the inbox begins */
 };
 /* The proxy of x, made on first use. New reference or NULL. */
 PyObject *proxy_of(hot_server *srv, turbo_exchange *x);
@@ -332,6 +342,9 @@ PyObject *stream_run(hot_server *srv, hot_proxy *p, PyObject *response); /* the 
 PyObject *stream_begin(PyObject *self, PyObject *const *args, Py_ssize_t n);
 PyObject *stream_write(PyObject *self, PyObject *chunk);
 PyObject *stream_end(PyObject *self, PyObject *noargs);
+
+/* websocket.c */
+void socket_finish(hot_server *srv, turbo_exchange *x, bool ok);
 
 /* Go: turboPing, turboTurn, turboFlush, turboWake */
 #include "_cgo_export.h"

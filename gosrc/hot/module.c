@@ -67,6 +67,19 @@ make_names(hot_state *st)
     st->kw_task_eager = Py_BuildValue("(sss)", "loop", "context", "eager_start");
     st->kw_task_plain = Py_BuildValue("(ss)", "loop", "context");
     st->msg_hint = PyUnicode_InternFromString("http.response.early_hint");
+    st->v_websocket = PyUnicode_InternFromString("websocket");
+    st->v_ws = PyUnicode_InternFromString("ws");
+    st->v_wss = PyUnicode_InternFromString("wss");
+    st->asgi_ws_spec = PyUnicode_InternFromString("2.4");
+    st->ws_extensions = Py_BuildValue("{s:{}}", "websocket.http.response");
+    st->msg_ws_connect = PyUnicode_InternFromString("websocket.connect");
+    st->msg_ws_receive = PyUnicode_InternFromString("websocket.receive");
+    st->msg_ws_disconnect = PyUnicode_InternFromString("websocket.disconnect");
+    st->msg_ws_accept = PyUnicode_InternFromString("websocket.accept");
+    st->msg_ws_send = PyUnicode_InternFromString("websocket.send");
+    st->msg_ws_close = PyUnicode_InternFromString("websocket.close");
+    st->msg_ws_start = PyUnicode_InternFromString("websocket.http.response.start");
+    st->msg_ws_body = PyUnicode_InternFromString("websocket.http.response.body");
     if (PyErr_Occurred() || st->extensions == NULL) {
         return -1;
     }
@@ -152,7 +165,11 @@ hot_exec(PyObject *module)
     st->fallback = PyErr_NewExceptionWithDoc(
         "turboapi._hot.Fallback", "Raised by an entry point before any side effect: the ASGI application answers.",
         NULL, NULL);
-    if (st->fallback == NULL) {
+    st->client_disconnected =
+        PyErr_NewExceptionWithDoc("turboapi._hot.ClientDisconnected",
+                                  "Raised by a WebSocket's send when its client has left.", PyExc_OSError, NULL);
+    if (st->fallback == NULL || st->client_disconnected == NULL ||
+        PyModule_AddObjectRef(module, "ClientDisconnected", st->client_disconnected) < 0) {
         return -1;
     }
     return PyModule_AddObjectRef(module, "Fallback", st->fallback);
@@ -178,6 +195,7 @@ hot_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->stream);
     Py_VISIT(st->await_any);
     Py_VISIT(st->fallback);
+    Py_VISIT(st->client_disconnected);
     return 0;
 }
 

@@ -82,35 +82,98 @@ with_root(PyObject *root, PyObject *text)
     return joined;
 }
 
+/* One subprotocol of a list: text without the white space around it. */
+static int
+add_subprotocol(PyObject *list, const char *p, const char *end)
+{
+    while (p < end && (*p == ' ' || *p == '\t')) {
+        p++;
+    }
+    while (p < end && (end[-1] == ' ' || end[-1] == '\t')) {
+        end--;
+    }
+    PyObject *text = PyUnicode_DecodeLatin1(p, end - p, NULL); // new
+    int rc = text == NULL ? -1 : PyList_Append(list, text);
+    Py_XDECREF(text);
+    return rc;
+}
+
+/* What the client offers in its Sec-WebSocket-Protocol fields. New reference or NULL. */
+static PyObject *
+subprotocols(turbo_exchange *x)
+{
+    static const char name[] = "sec-websocket-protocol";
+    turbo_field *fields = (turbo_field *)(x->req + x->fields_off);
+    PyObject *list = PyList_New(0); // new
+    for (uint32_t i = 0; list != NULL && i < x->n_fields; i++) {
+        if (fields[i].name.len != sizeof name - 1 || memcmp(x->req + fields[i].name.off, name, sizeof name - 1) != 0) {
+            continue;
+        }
+        const char *p = x->req + fields[i].value.off, *end = p + fields[i].value.len;
+        for (const char *comma = p; list != NULL && comma != NULL; p = comma + 1) {
+            comma = memchr(p, ',', (size_t)(end - p));
+            if (add_subprotocol(list, p, comma ? comma : end) < 0) {
+                Py_CLEAR(list);
+            }
+            if (comma == NULL) {
+                break;
+            }
+        }
+    }
+    return list;
+}
+
+/* The scheme, and the method of a request. 0, or -1 with an exception set. */
+static int
+put_kind(hot_state *st, PyObject *scope, turbo_exchange *x)
+{
+    bool tls = x->flags & TURBO_REQ_TLS;
+    if (x->flags & TURBO_REQ_WEBSOCKET) {
+        return PyDict_SetItem(scope, st->s_scheme, tls ? st->v_wss : st->v_ws);
+    }
+    return PyDict_SetItem(scope, st->s_scheme, tls ? st->v_https : st->v_http) < 0
+               ? -1
+               : put(scope, st->s_method, method_text(st, x));
+}
+
+/* {"websocket.http.response": {}}: the application may change its copy. New reference or NULL. */
+static PyObject *
+extensions(hot_state *st, bool websocket)
+{
+    return PyDict_Copy(websocket ? st->ws_extensions : st->extensions);
+}
+
 /* A new scope dict. GIL held. New reference, or NULL with an exception set. */
 PyObject *
 scope_new(hot_server *srv, turbo_exchange *x)
 {
     hot_state *st = srv->st;
     PyObject *asgi = NULL, *server, *client;
+    bool websocket = x->flags & TURBO_REQ_WEBSOCKET;
     PyObject *scope = PyDict_New(); // new
     if (scope == NULL || (asgi = PyDict_New()) == NULL) {
         goto fail;
     }
     if (PyDict_SetItem(asgi, st->s_version, st->asgi_version) < 0 ||
-        PyDict_SetItem(asgi, st->s_spec_version, st->asgi_spec) < 0) {
+        PyDict_SetItem(asgi, st->s_spec_version, websocket ? st->asgi_ws_spec : st->asgi_spec) < 0) {
         Py_DECREF(asgi);
         goto fail;
     }
     server = address(x->server_host, x->flags & TURBO_REQ_UNIX ? Py_NewRef(Py_None) : PyLong_FromLong(x->server_port));
     client = x->flags & TURBO_REQ_UNIX ? Py_NewRef(Py_None) : address(x->client_host, PyLong_FromLong(x->client_port));
-    if (PyDict_SetItem(scope, st->s_type, st->v_http) < 0 || put(scope, st->s_asgi, asgi) < 0 ||
+    if (PyDict_SetItem(scope, st->s_type, websocket ? st->v_websocket : st->v_http) < 0 ||
+        put(scope, st->s_asgi, asgi) < 0 ||
         PyDict_SetItem(scope, st->s_http_version, x->minor ? st->v_11 : st->v_10) < 0 ||
-        put(scope, st->s_server, server) < 0 || put(scope, st->s_client, client) < 0 ||
-        PyDict_SetItem(scope, st->s_scheme, x->flags & TURBO_REQ_TLS ? st->v_https : st->v_http) < 0 ||
-        put(scope, st->s_method, method_text(st, x)) < 0 ||
+        put(scope, st->s_server, server) < 0 || put(scope, st->s_client, client) < 0 || put_kind(st, scope, x) < 0 ||
         PyDict_SetItem(scope, st->s_root_path, srv->root_path) < 0 ||
         put(scope, st->s_path,
             with_root(srv->root_path, PyUnicode_DecodeUTF8(x->req + x->path.off, x->path.len, "replace"))) < 0 ||
         put(scope, st->s_raw_path, with_root(srv->root_path, span_bytes(x, x->raw_path))) < 0 ||
         put(scope, st->s_query_string, span_bytes(x, x->query)) < 0 ||
-        put(scope, st->s_headers, scope_headers(x)) < 0 || put(scope, st->s_state, PyDict_Copy(srv->app_state)) < 0 ||
-        put(scope, st->s_extensions, PyDict_Copy(st->extensions)) < 0) {
+        put(scope, st->s_headers, scope_headers(x)) < 0 ||
+        (websocket && put(scope, st->s_subprotocols, subprotocols(x)) < 0) ||
+        put(scope, st->s_state, PyDict_Copy(srv->app_state)) < 0 ||
+        put(scope, st->s_extensions, extensions(st, websocket)) < 0) {
         goto fail;
     }
     return scope;

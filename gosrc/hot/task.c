@@ -255,6 +255,11 @@ finish_app(hot_server *srv, turbo_exchange *x, int kind, bool ok)
 {
     hot_proxy *p = x->lane_obj;
     bool started = p && p->started, complete = p && p->complete, gone = exchange_detached(x);
+    if (x->flags & TURBO_REQ_WEBSOCKET) {
+        socket_finish(srv, x, ok);
+        done_with(srv, x);
+        return;
+    }
     if (!ok) {
         bool own = kind == JOB_RESPONSE || kind == JOB_STREAM;
         if (!started && own) {

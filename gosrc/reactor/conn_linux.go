@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"turboapi/gosrc/bridge"
+	"turboapi/gosrc/websocket"
 )
 
 // phase says what a connection is about.
@@ -15,11 +16,15 @@ import (
 //	           |      |          v
 //	           +------+-----> linger -> closed      (any phase may go to closed)
 //
+// and for a WebSocket busy -> open -> answered.
+//
 //	head      no request, or part of its head: idle when nothing was read
 //	collect   part of a body that its plan wants whole
 //	busy      a lane owns the exchange; a streamed body goes into its inbox
 //	answered  the answer is complete, but bytes of it are unsent, or bytes of the
 //	          request unread, or something else is left for the loop's thread
+//	open      an accepted WebSocket: messages go both ways. Without an exchange: our
+//	          Close is out, the client's is waited for
 //	linger    refused: half-closed, reading on so that the client sees the answer
 //	closed    no descriptor; the slot is free
 //
@@ -35,6 +40,7 @@ const (
 	phaseCollect
 	phaseBusy
 	phaseAnswered
+	phaseOpen
 	phaseLinger
 )
 
@@ -76,6 +82,8 @@ type conn struct {
 	sent  int              // of out; while lingering, bytes thrown away
 	since uint64           // ns; the phase's limit runs from here
 	held  int32            // bytes that the kernel held when the socket took no more
+
+	ws *websocket.Session // while open
 
 	// The loop's thread only.
 	queued   bool

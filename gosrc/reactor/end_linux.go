@@ -198,7 +198,7 @@ func (r *Reactor) linger(c *conn) {
 // lose ends a connection that nothing can be sent to any more. The lanes are
 // told, unless they were or have answered.
 func (r *Reactor) lose(c *conn) {
-	if c.phase == phaseBusy {
+	if c.phase == phaseBusy || c.phase == phaseOpen && c.x != nil {
 		r.abandon(c)
 	}
 	r.shut(c)
@@ -221,7 +221,7 @@ func (r *Reactor) detach(c *conn) {
 		return
 	}
 	c.x = nil
-	if c.phase == phaseBusy {
+	if c.phase == phaseBusy || c.phase == phaseOpen {
 		atomic.StoreUint64(&x.Conn, 0)
 		return
 	}
@@ -244,6 +244,7 @@ func (r *Reactor) shut(c *conn) {
 		shutdown(c.fd, syscall.SHUT_RDWR)
 	}
 	closeFD(int(c.fd))
+	c.ws = nil
 	slot := uint32(c.id) - 1
 	c.id, c.phase, c.flags = 0, phaseClosed, c.flags&returned
 	r.conns.free = append(r.conns.free, slot)

@@ -81,6 +81,10 @@ func (r *Reactor) flush(s *scratch, x *bridge.Exchange) {
 func (r *Reactor) flushTo(s *scratch, c *conn, x *bridge.Exchange) {
 	defer c.mu.Unlock()
 	defer r.rescueFlush(s, c, x)
+	if c.phase == phaseOpen || x.Ops&bridge.OpAccept != 0 && x.Ops&bridge.OpAbort == 0 {
+		r.flushSocket(s, c, x)
+		return
+	}
 	if x.Ops&bridge.OpWant != 0 {
 		r.want(s, c, x)
 	}

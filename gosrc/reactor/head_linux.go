@@ -5,6 +5,7 @@ import (
 
 	"turboapi/gosrc/bridge"
 	"turboapi/gosrc/exchange"
+	"turboapi/gosrc/websocket"
 	"turboapi/gosrc/wire"
 )
 
@@ -144,6 +145,12 @@ func (r *Reactor) request(c *conn, in *input) {
 	} else if h.Expect100 {
 		c.set(expecting)
 		x.Flags |= bridge.ReqContinue
+	}
+	if h.WebSocket {
+		if refusal := websocket.Check(x, h); refusal != nil {
+			r.refuse(c, refusal)
+			return
+		}
 	}
 	switch disposition {
 	case exchange.Static:

@@ -41,6 +41,12 @@ func (r *Reactor) deadline(c *conn) uint64 {
 		if c.unsent() > 0 || !c.bodyDone() {
 			d = l.Write
 		}
+	case phaseOpen:
+		due := c.ws.Due()
+		if c.unsent() > 0 && l.Write > 0 {
+			due = min(due, c.since+uint64(l.Write))
+		}
+		return due
 	case phaseLinger:
 		d = l.Linger
 	}
@@ -158,6 +164,8 @@ func (r *Reactor) cutOff(c *conn) {
 	case phaseCollect:
 		r.host.Count.Timeouts.Add(1)
 		r.refuse(c, wire.ErrRequestTimeout)
+	case phaseOpen:
+		r.lookAtSocket(c)
 	case phaseLinger:
 		r.shut(c)
 	default:

@@ -79,7 +79,7 @@ func Open(h *core.Host) (core.Transport, error) {
 	r.in.buf = make([]byte, scratchRead)
 	l := &h.Limits
 	r.now = core.Now()
-	r.wheel.init(r.now, l.Header, l.KeepAlive, l.Write, l.Linger)
+	r.wheel.init(r.now, l.Header, l.KeepAlive, l.Write, l.Linger, l.WebSocket.PingInterval, l.WebSocket.PingTimeout, l.WebSocket.Idle)
 	if err := r.setUp(); err != nil {
 		r.Close()
 		return nil, err
@@ -140,6 +140,8 @@ func (r *Reactor) Drain() {
 			// What arrived after the last edge was seen is served.
 			c.set(readable)
 			r.push(c)
+		} else if c.phase == phaseOpen {
+			r.push(c)
 		}
 	})
 	r.host.Waker.Wake()
@@ -166,7 +168,7 @@ func (r *Reactor) Close() {
 	r.conns.each(func(c *conn) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.phase == phaseBusy {
+		if c.x != nil && (c.phase == phaseBusy || c.phase == phaseOpen) {
 			orFlags(c.x, bridge.ReqGone)
 		}
 		if c.phase != phaseClosed {

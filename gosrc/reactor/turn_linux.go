@@ -225,6 +225,8 @@ func (r *Reactor) step(c *conn) {
 		r.attend(c)
 	case phaseAnswered:
 		r.goOn(c)
+	case phaseOpen:
+		r.converse(c)
 	case phaseLinger:
 		r.linger(c)
 	}

@@ -220,7 +220,7 @@ func (g *gate) introduce(x *bridge.Exchange) {
 // grain is how often the sweeper looks.
 func (s *Server) grain() time.Duration {
 	l, d := &s.host.Limits, sweepMax
-	for _, limit := range []time.Duration{l.Header, l.KeepAlive, l.Write} {
+	for _, limit := range []time.Duration{l.Header, l.KeepAlive, l.Write, l.WebSocket.PingInterval, l.WebSocket.PingTimeout, l.WebSocket.Idle} {
 		if limit > 0 {
 			d = min(d, limit/sweepShare)
 		}

@@ -86,6 +86,9 @@ func (g *gate) flush(b []byte, x *bridge.Exchange, now uint64) []byte {
 		}
 		return b
 	}
+	if g.ws != nil || ops&bridge.OpAccept != 0 && ops&bridge.OpAbort == 0 {
+		return g.flushSocket(b, x, now)
+	}
 	if ops&bridge.OpWant != 0 {
 		g.wantBody(x)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"turboapi/gosrc/bridge"
+	"turboapi/gosrc/websocket"
 	"turboapi/gosrc/wire"
 )
 
@@ -94,6 +95,10 @@ type gate struct {
 	wanted bool   // the lane waits for it
 	inbox  uint64 // what the record held when last seen
 	inRing uint64 // on its way to it
+
+	// An accepted WebSocket: busy until Flush accepts it, gone with the connection.
+	ws           *websocket.Session
+	queuedInRing int // messages on their way to the record
 
 	// What the kernel did not take.
 	out     []byte

@@ -10,6 +10,7 @@ import (
 	"turboapi/gosrc/bridge"
 	"turboapi/gosrc/core"
 	"turboapi/gosrc/exchange"
+	"turboapi/gosrc/websocket"
 	"turboapi/gosrc/wire"
 )
 
@@ -61,6 +62,17 @@ func (g *gate) serve() {
 	g.in.use(g.head.Len)
 	g.body.Reset(&g.head, &s.host.Limits.Wire)
 	g.begin()
+	if g.head.WebSocket {
+		if refusal := websocket.Check(x, &g.head); refusal != nil {
+			g.refuse(x, refusal)
+			return
+		}
+		mine = false
+		g.dispatch(message{kind: bridge.EvRequest, g: g, x: x, gen: x.Gen})
+		g.talk()
+		g.written()
+		return
+	}
 	switch how {
 	case exchange.Static:
 		// Only the loop's thread knows whether the table still holds: a route

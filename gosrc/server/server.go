@@ -128,7 +128,7 @@ func (s *Server) Drain() {
 	s.conns.each(func(g *gate) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		if g.idle {
+		if g.idle || g.ws != nil {
 			g.kick()
 		}
 	})

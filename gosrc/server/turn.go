@@ -75,10 +75,13 @@ func (s *Server) tell(m *message) bool {
 	switch m.kind {
 	case bridge.EvBody:
 		defer recycle(m.data[:cap(m.data)])
-		if !mine || g.lost {
-			return false
+		if !mine || g.lost && g.ws == nil {
+			return false // what a WebSocket's client said before it left is still heard
 		}
 		g.inRing -= uint64(len(m.data))
+		if g.ws != nil {
+			g.queuedInRing--
+		}
 		x.AppendBody(m.data)
 		g.inbox = x.BodyLen
 		if m.end {
@@ -88,7 +91,7 @@ func (s *Server) tell(m *message) bool {
 			return false
 		}
 		x.Want, g.wanted = 0, false
-		if g.parked == parkedReading {
+		if g.parked == parkedReading && g.ws == nil {
 			g.allow(0) // nobody waits for the client now
 		}
 		return true

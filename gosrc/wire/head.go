@@ -72,6 +72,7 @@ type Head struct {
 	Chunked   bool // the body is chunked
 	KeepAlive bool // the client lets the connection stay open (RFC 9112, 9.3)
 	Expect100 bool // the client waits for 100 Continue before it sends its body
+	WebSocket bool // a GET that asks for an upgrade to WebSocket (RFC 6455, 4.1)
 
 	// Target is the request target as it came. Path and Query are its parts,
 	// still percent-encoded, Query without the '?'. Asterisk-form: Path is

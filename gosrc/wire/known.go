@@ -189,9 +189,7 @@ func (p *Parser) end(n int, h *Head) (bool, *Refusal) {
 	if p.coding && !h.Chunked {
 		return p.fail(errCoding) // RFC 9112, 6.3
 	}
-	if p.websocket && p.option && h.MethodID == MethodGET && h.Minor >= 1 {
-		return p.fail(errWebSocket) // the handshake of RFC 6455, 4.1
-	}
+	h.WebSocket = p.websocket && p.option && h.MethodID == MethodGET && h.Minor >= 1
 	if h.Form == FormAbsolute && h.Host >= 0 {
 		// RFC 9112, 3.2.2: the field is ignored, the target's authority takes
 		// its place. Whoever reads the fields sees that one.

@@ -144,10 +144,10 @@ func TestExpect100(t *testing.T) {
 	}
 }
 
-func TestWebSocketHandshakeIsRefused(t *testing.T) {
+func TestWebSocketHandshakeIsNoticed(t *testing.T) {
 	for _, c := range []struct {
 		line, fields string
-		refused      bool
+		upgrade      bool
 	}{
 		{"GET / HTTP/1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n", true},
 		{"GET /?x HTTP/1.1", "Upgrade: WebSocket\r\nConnection: keep-alive, upgrade\r\n", true},
@@ -162,10 +162,8 @@ func TestWebSocketHandshakeIsRefused(t *testing.T) {
 		{"POST / HTTP/1.1", "Connection: upgrade\r\nUpgrade: websocket\r\n", false},
 	} {
 		s := c.line + "\r\nHost: a\r\n" + c.fields + "\r\n"
-		if c.refused {
-			refuse(t, s, errWebSocket)
-		} else {
-			accept(t, s)
+		if h := accept(t, s); h.WebSocket != c.upgrade {
+			t.Errorf("%q: WebSocket is %v", s, h.WebSocket)
 		}
 	}
 }

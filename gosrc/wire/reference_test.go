@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -64,10 +63,6 @@ func reference(s string) (right, complete bool) {
 		}
 		name := strings.ToLower(f[1])
 		values[name] = append(values[name], f[2])
-	}
-	if method == "GET" && !old && slices.Contains(referenceList(values["connection"]), "upgrade") &&
-		slices.Contains(referenceList(values["upgrade"]), "websocket") {
-		return false, true
 	}
 	return referenceMeaning(values, old), true
 }

@@ -65,7 +65,6 @@ var (
 	errCoding        = &Refusal{400, "Unsupported Transfer-Encoding"}
 	errCodingOld     = &Refusal{400, "Transfer-Encoding in HTTP/1.0"}
 	errExpectation   = &Refusal{417, "Unsupported expectation"}
-	errWebSocket     = &Refusal{501, "WebSocket is not implemented"}
 )
 
 // Refusals of a chunked body.
@@ -99,6 +98,10 @@ func appendRefusalHead(dst []byte, r *Refusal, own Own) ([]byte, []byte) {
 	dst = append(appendStatusLine(dst, r.Status), own...)
 	dst = append(dst, "content-type: application/json\r\ncontent-length: "...)
 	dst = strconv.AppendInt(dst, int64(len(detail)+len(`{"detail":""}`)), 10)
+	if r.Status == 426 {
+		// RFC 9110, 15.5.22 and RFC 6455, 4.4: what would be served.
+		return append(dst, "\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nconnection: upgrade, close\r\n\r\n"...), detail
+	}
 	return append(dst, "\r\nconnection: close\r\n\r\n"...), detail
 }
 

@@ -73,7 +73,7 @@ func AppendHead(dst []byte, r *Reply, packed []byte, bodyLen int64, own Own) ([]
 		return dst, Framing{}, err
 	}
 
-	interim := r.Status < 200
+	interim := r.Status < 200 && r.Status != 101 // after a 101 no other head follows
 	dst = appendStatusLine(dst, r.Status)
 	if !interim {
 		if app.date || app.server {

@@ -136,7 +136,7 @@ func TestReplyHeads(t *testing.T) {
 		},
 		"101": {
 			keep(101), pack("connection", "upgrade", "upgrade", "websocket", "content-length", "0"), -1,
-			"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", Framing{BodyNone, true, 0},
+			"HTTP/1.1 101 Switching Protocols\r\ndate: Mon, 23 Nov 2026 10:00:00 GMT\r\nserver: turboapi\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", Framing{BodyNone, true, 0},
 		},
 		"CONNECT answered with 200": {
 			Reply{Status: 200, Minor: 1, CONNECT: true, KeepAlive: true}, pack("content-length", "2"), 2,

@@ -7,6 +7,9 @@ from typing import Any, Protocol
 class Fallback(Exception):
     """Raised by a plan's entry point, before any side effect: FastAPI itself has to answer this request."""
 
+class ClientDisconnected(OSError):
+    """Raised by the `send` of a WebSocket whose client has left."""
+
 class Exchange:
     """One request and its response as Python sees them: the proxy. It may outlive the exchange.
 

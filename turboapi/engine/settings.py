@@ -104,6 +104,12 @@ class Options(TypedDict, total=False):
     timeout_idle: float
     timeout_write: float
     timeout_stop: float
+    ws_max_size: int
+    ws_max_queue: int
+    ws_ping_interval: float | None
+    ws_ping_timeout: float | None
+    ws_idle_timeout: float | None
+    ws_per_message_deflate: bool
     call_threads: int | None
     call_queue: int
     switch_interval: float | None
@@ -162,6 +168,22 @@ class Settings:
     timeout_stop: float = _setting(
         30.0, _seconds(0), "running requests may take so long to finish when the server stops"
     )
+    ws_max_size: int = _setting(
+        16 * 1024 * 1024, _whole(1, 1 << 30), "largest WebSocket message, as decompressed; beyond it 1009", unit="size"
+    )
+    ws_max_queue: int = _setting(
+        32, _whole(1, 1 << 20), "WebSocket messages that wait for their application before the client is read no further"
+    )
+    ws_ping_interval: float | None = _setting(
+        20.0, _or_none(_seconds(0.05)), "a WebSocket client is sent a ping so often; None sends none"
+    )
+    ws_ping_timeout: float | None = _setting(
+        20.0, _or_none(_seconds(0.05)), "a ping must be answered after so long, else the WebSocket is closed (1011)"
+    )
+    ws_idle_timeout: float | None = _setting(
+        None, _or_none(_seconds(0.05)), "a WebSocket client that sends no message for so long is closed (1001)"
+    )
+    ws_per_message_deflate: bool = _setting(True, _FLAG, "compress WebSocket messages where the client can (RFC 7692)")
     call_threads: int | None = _setting(
         None,
         _or_none(_whole(1, 10_000)),
@@ -218,12 +240,22 @@ class Settings:
                 "timeout_header_ms": _milliseconds(self.timeout_header),
                 "timeout_idle_ms": _milliseconds(self.timeout_idle),
                 "timeout_write_ms": _milliseconds(self.timeout_write),
+                "ws_max_size": self.ws_max_size,
+                "ws_max_queue": self.ws_max_queue,
+                "ws_ping_interval_ms": _limit_ms(self.ws_ping_interval),
+                "ws_ping_timeout_ms": _limit_ms(self.ws_ping_timeout),
+                "ws_idle_timeout_ms": _limit_ms(self.ws_idle_timeout),
+                "ws_per_message_deflate": self.ws_per_message_deflate,
             }
         )
 
 
 def _limit(value: int | None) -> int:
     return 0 if value is None else value
+
+
+def _limit_ms(seconds: float | None) -> int:
+    return 0 if seconds is None else _milliseconds(seconds)
 
 
 def _milliseconds(seconds: float) -> int:

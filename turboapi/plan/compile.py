@@ -63,6 +63,9 @@ def compile_known(app: Any) -> CompiledApp:
     before, memory.entries = memory.entries, {}
     behind = False
     for each in facts:
+        if each.kind == "websocket":
+            report.append(RouteReport(each.path, ("WEBSOCKET",), each.name, f"fallback: {each.why}"))
+            continue  # a handshake never reaches the engine's table
         made = _BEHIND if behind and each.asgi is not None else _entry(each, app, memory, before)
         behind = behind or each.kind == "barrier"
         entry = made if isinstance(made, Entry) else None

@@ -99,13 +99,13 @@ class RouteFacts:
 
     kind: "api" (FastAPI's), "route" (Starlette's), "mount" (matched in the table, answered by the application),
     "loose" (the application has to look whether it matches what `table_path` does),
-    "barrier" (nobody but the application can say what it matches).
+    "barrier" (nobody but the application can say what it matches), "websocket" (no request is for it).
     route: what the path, methods and convertors were read from. included: the router's inclusion, where it is lazy.
     allow: the Allow header of a 405. asgi: the application behind an "api" or a "route".
     why: the reason why all the others have none.
     """
 
-    kind: Literal["api", "route", "mount", "loose", "barrier"]
+    kind: Literal["api", "route", "mount", "loose", "barrier", "websocket"]
     route: Any
     included: Any
     path: str

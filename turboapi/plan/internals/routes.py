@@ -76,6 +76,9 @@ def _route(route: Any, effective: Any, included: Any) -> Iterator[RouteFacts]:
     if isinstance(route, routing.WebSocketRoute):
         if cls.matches not in (routing.WebSocketRoute.matches, _routing.APIWebSocketRoute.matches):
             yield _barrier(route, f"route class {cls.__name__} matches in its own way")
+        else:
+            why = "WebSocket, through the application's ASGI interface"
+            yield RouteFacts("websocket", route, included, effective.path, None, "", route.name or "", None, why)
         return
     if isinstance(route, routing.Mount):
         if cls.matches is not routing.Mount.matches or not route.path or route.param_convertors.keys() != {"path"}:
