@@ -369,29 +369,6 @@ def test_head_has_no_body_and_keeps_its_length(serve: Serve, transport: str) -> 
     assert b"content-length: 5" in reply.lower()
 
 
-@pytest.mark.parametrize(
-    ("upgrade", "status"), [(b"websocket", 501), (b"h2c, WebSocket", 501), (b"h2c", 404), (b"", 404)]
-)
-def test_websocket_handshake_is_refused_and_other_upgrades_are_ignored(
-    serve: Serve, transport: str, upgrade: bytes, status: int
-) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        assert scope["type"] == "http"
-        await send(start(404))
-        await send(part(b"no"))
-
-    server = serve(app, transport=transport, lifespan="off")
-    head, _, body = talk(
-        server,
-        b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\nupgrade: " + upgrade + b"\r\n"
-        b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n",
-    ).partition(b"\r\n\r\n")
-    assert int(head.split()[1]) == status
-    assert b"connection: close" in head.lower()
-    if status == 501:
-        assert body == b'{"detail":"WebSocket is not implemented"}'
-
-
 def test_tasks_are_real_and_named_contexts_are_their_own(serve: Serve, transport: str, loop_name: str) -> None:
     import contextvars
 

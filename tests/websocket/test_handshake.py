@@ -41,13 +41,14 @@ def test_bad_handshakes_are_refused_with_a_reason(
     assert recorder.log == []
 
 
-def test_get_with_another_upgrade_is_a_request(serve: Serve, transport: str) -> None:
+@pytest.mark.parametrize("upgrade", ["h2c", "", "xwebsocket"])
+def test_get_with_another_upgrade_is_a_request(serve: Serve, transport: str, upgrade: str) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": scope["type"].encode()})
 
     server = serve(app, transport=transport, lifespan="off")
-    fields = {"upgrade": "h2c", "connection": "upgrade"}
+    fields = {"upgrade": upgrade, "connection": "upgrade"}
     assert get(server, headers=fields).data == b"http"  # type: ignore[attr-defined]
 
 

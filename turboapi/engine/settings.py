@@ -172,7 +172,7 @@ class Settings:
         16 * 1024 * 1024, _whole(1, 1 << 30), "largest WebSocket message, as decompressed; beyond it 1009", unit="size"
     )
     ws_max_queue: int = _setting(
-        32, _whole(1, 1 << 20), "WebSocket messages that wait for their application before the client is read no further"
+        32, _whole(1, 1 << 20), "WebSocket messages that wait for their application until the client is read no further"
     )
     ws_ping_interval: float | None = _setting(
         20.0, _or_none(_seconds(0.05)), "a WebSocket client is sent a ping so often; None sends none"
