@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..plan import CompiledApp
     from . import _hot
 
-__all__ = ["Routes", "compiled"]
+__all__ = ["Routes", "compiled", "is_fastapi"]
 
 # After a change everything runs as fallback for so many compile times, at least so long, at most so long:
 # an application that changes with every request does not spend its time compiling.
@@ -39,13 +39,18 @@ _NO_WATCH = SimpleNamespace(lists=(), dicts=(), attrs=())
 _log = logging.getLogger("turboapi.error")
 
 
-def compiled(app: Any) -> CompiledApp | None:
-    """Return the plans of a FastAPI application; None for every other one."""
+def is_fastapi(app: Any) -> bool:
+    """Tell whether an application's routes can be compiled."""
     if "fastapi" not in sys.modules:
-        return None  # then nothing can be an instance of its classes
+        return False  # then nothing can be an instance of its classes
     import fastapi
 
-    if not isinstance(app, fastapi.FastAPI):
+    return isinstance(app, fastapi.FastAPI)
+
+
+def compiled(app: Any) -> CompiledApp | None:
+    """Return the plans of a FastAPI application; None for every other one."""
+    if not is_fastapi(app):
         return None
     from ..plan import compile_app
 

@@ -33,7 +33,8 @@ class Server:
 
     app: an ASGI 3 application; the routes of a `fastapi.FastAPI` run compiled.
     host, port, uds: where to listen. port 0 lets the system choose, see `port`. A Unix socket `uds` replaces both.
-    settings: every other setting, see `Settings` for names, defaults and units.
+    settings: every other setting, see `Settings` for names, defaults and units. TURBOAPI_VERIFY=1 in the environment
+    sets `verify` where it is not given.
 
     run() serves in this thread until a signal; start() and stop(), or a `with` block, serve in a thread in the
     background; `await serve()` serves as a guest of the running loop. A server serves once at a time, and again
@@ -54,6 +55,8 @@ class Server:
         if not callable(app):
             raise TypeError(f"turboapi.Server: app must be an ASGI application, which is a callable, not {app!r}")
         self.app = app
+        if "verify" not in settings and os.environ.get("TURBOAPI_VERIFY", "").lower() in ("1", "true", "yes", "on"):
+            settings["verify"] = True
         self.settings = Settings.of("turboapi.Server", {"host": host, "port": port, "uds": uds, **settings})
         self._lock = threading.Lock()
         self._serving: Serving | None = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import dataclasses
 import logging
 import os
 import platform
@@ -22,8 +23,9 @@ from ..asgi.lifespan import Lifespan
 from . import _load, control, logs, loops
 from .anyio_worker import Workers
 from .calls import CallThreads
-from .routes import Routes
+from .routes import Routes, is_fastapi
 from .settings import Settings
+from .shadow import Shadow
 from .sockets import Listeners
 
 if TYPE_CHECKING:
@@ -50,7 +52,15 @@ _EAGER = sys.version_info >= (3, 12)
 class Serving:
     """One run of a server. Made once, served once. `stop` and `force` may be called by any thread."""
 
-    def __init__(self, app: Callable[..., Awaitable[None]], settings: Settings, listeners: Listeners) -> None:
+    def __init__(
+        self,
+        app: Callable[..., Awaitable[None]],
+        settings: Settings,
+        listeners: Listeners,
+        *,
+        behind: Serving | None = None,
+    ) -> None:
+        """Make it. behind: the run whose answers this one's are compared with; it has the lifespan and the log."""
         self.listeners = listeners
         # SystemExit or KeyboardInterrupt that a handler raised; serve() raises it at its end.
         self.exit: BaseException | None = None
@@ -71,6 +81,9 @@ class Serving:
         self._tick_timer: asyncio.TimerHandle | None = None
         self._thread_limit = 0
         self._access = False
+        self._behind = behind
+        self._state: dict[str, Any] = {}
+        self._shadow: Shadow | None = None
 
     async def serve(self, started: Callable[[], None]) -> None:
         """Serve until `stop`. Calls `started` once requests are accepted.
@@ -87,7 +100,10 @@ class Serving:
             await lifespan.startup()
             try:
                 try:
-                    self._open(lifespan.state)
+                    self._state = lifespan.state if self._behind is None else self._behind._state
+                    if self._settings.verify:
+                        self._shadow = await self._verified()
+                    self._open()
                     self.was_up = True
                     started()
                     await self._stop.wait()
@@ -137,7 +153,8 @@ class Serving:
         hot = self._hot
         if hot is None:
             return {}
-        return {**control.stats(self._handle), **hot.stats()}
+        counts = {} if self._shadow is None else self._shadow.verify.counts
+        return {**control.stats(self._handle), **hot.stats(), **counts}
 
     def _call(self, what: Callable[[], None]) -> None:
         loop = self._loop
@@ -152,7 +169,16 @@ class Serving:
             self._forced = True
             self._task.cancel()
 
-    def _open(self, state: dict[str, Any]) -> None:
+    async def _verified(self) -> Shadow | None:
+        if not is_fastapi(self._app):
+            logs.error.warning("Verify: this is no FastAPI application, so there is nothing to compare.")
+            return None
+        settings = dataclasses.replace(self._settings, verify=False, access_log=False, lifespan="off")
+        return await Shadow.start(
+            self._app, settings, lambda sockets: Serving(self._app, settings, sockets, behind=self)
+        )
+
+    def _open(self) -> None:
         loop = asyncio.get_running_loop()
         settings = self._settings
         logs.set_level(settings.log_level)
@@ -167,18 +193,19 @@ class Serving:
             )
         )
         context = contextvars.copy_context()
-        context.run(_serving.set, self)
+        context.run(_serving.set, self._behind or self)
         workers = context.run(Workers, loop)
         self._threads = CallThreads(workers)
         self._thread_limit = self._call_limit(workers)
-        self._routes = Routes(self._app, loop)
+        app = self._app if self._shadow is None else self._shadow.verify
+        self._routes = Routes(app, loop)
         self._hot = workers.context.run(
             _load.hot().Server,
             self._handle,
             control.fd(self._handle),
             loop=loop,
-            app=self._app,
-            state=state,
+            app=app,
+            state=self._state,
             root_path=settings.root_path,
             errors=self._routes.errors,
             task_type=asyncio.Task,
@@ -194,7 +221,7 @@ class Serving:
         self._routes.install(self._hot, self._handle)
         context.run(loop.add_reader, self._hot.fd(), self._hot.turn)
         self._tick_timer = loop.call_later(self._rest(), self._tick)
-        logs.error.info(
+        self._tell(
             "TurboAPI %s on %s (process %d, %s, %s, CPython %s)",
             __version__,
             self.listeners.url,
@@ -203,6 +230,10 @@ class Serving:
             loops.kind(loop),
             platform.python_version(),
         )
+
+    def _tell(self, message: str, *args: object) -> None:
+        if self._behind is None:
+            logs.error.info(message, *args)
 
     def _log(self, level: int, message: str, exc: BaseException | None) -> None:
         if self._cutting and isinstance(exc, asyncio.CancelledError):
@@ -235,7 +266,7 @@ class Serving:
         """Let running requests finish, within the limit, and take everything down."""
         try:
             if self._hot is not None and not self._forced:
-                logs.error.info("Stopping.")
+                self._tell("Stopping.")
                 control.drain(self._handle)
                 self.listeners.close()
                 await self._drained(self._settings.timeout_stop)
@@ -287,6 +318,9 @@ class Serving:
         if handle:
             logs.emit(control.logs(handle))
             control.close(handle)
+        shadow, self._shadow = self._shadow, None
+        if shadow is not None:
+            await shadow.stop()
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.detach()

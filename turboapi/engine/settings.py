@@ -113,6 +113,7 @@ class Options(TypedDict, total=False):
     call_threads: int | None
     call_queue: int
     switch_interval: float | None
+    verify: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +193,9 @@ class Settings:
     call_queue: int = _setting(4096, _whole(1, 1 << 24), "most `def` calls that may wait for a thread; beyond it 503")
     switch_interval: float | None = _setting(
         0.001, _or_none(_seconds(1e-6, 1.0)), "sys.setswitchinterval while run() serves; None leaves it as it is"
+    )
+    verify: bool = _setting(
+        False, _FLAG, "run GET and HEAD requests through FastAPI too, answer with its answers, log differences"
     )
 
     @classmethod
