@@ -79,10 +79,10 @@ def case(
 
     def enter(factory: Callable[[Trace], Any]) -> Callable[[Trace], Any]:
         name = factory.__name__
-        if name in CASES:
-            raise ValueError(f"two cases are called {name!r}")
         subject = factory.__module__.rpartition(".")[2]
-        CASES[name] = Case(
+        if f"{subject}.{name}" in CASES:
+            raise ValueError(f"two cases of {subject!r} are called {name!r}")
+        CASES[f"{subject}.{name}"] = Case(
             name, subject, factory, tuple(steps), frozenset(fallback), since, tuple(mask), wild, steady and wild
         )
         return factory
