@@ -18,6 +18,7 @@ from .entry import Entry, build
 from .errors import Errors
 from .facts import RouteFacts
 from .internals import Fingerprint, Stack
+from .mounts import ErrorsByApplication, MountedErrors
 from .plans import CompiledApp, Fallback, RouteReport, Watch
 from .scope import Surroundings
 from .table import Statics, table
@@ -43,37 +44,39 @@ class _Memory:
     entries: dict[_Key, tuple[Fingerprint, Entry | Fallback]] = field(default_factory=dict)
 
 
-_memories: weakref.WeakKeyDictionary[Any, weakref.ref[_Memory]] = weakref.WeakKeyDictionary()
+# By application, then by the path that it is mounted at.
+_memories: weakref.WeakKeyDictionary[Any, dict[str, weakref.ref[_Memory]]] = weakref.WeakKeyDictionary()
 
 
 def compile_known(app: Any) -> CompiledApp:
     """Compile an application of a FastAPI whose modules are where we know them; see `compile_app`."""
     stack = _stack(app)
     lists: list[list[Any]] = []
+    mounts: internals.Mounts = []
     if isinstance(stack, Fallback):
         return whole_fallback(app, stack.reason, _watch(app, None, []))
     try:
-        facts = list(internals.routes(app, lists))
+        facts = list(internals.routes(app, stack, lists, mounts))
     except Exception as error:
         reason = f"its routes cannot be read ({type(error).__name__}: {error})"
         return whole_fallback(app, reason, _watch(app, stack, lists))
-    memory = _memory(app, stack)
+    cors = CorsHeaders(stack.cors) if stack.cors is not None else None
+    compiler = _Compiler(app, stack, cors)
     found: list[tuple[RouteFacts, Entry | None]] = []
     report: list[RouteReport] = []
-    before, memory.entries = memory.entries, {}
     behind = False
     for each in facts:
         if each.kind == "websocket":
             report.append(RouteReport(each.path, ("WEBSOCKET",), each.name, f"fallback: {each.why}"))
             continue  # a handshake never reaches the engine's table
-        made = _BEHIND if behind and each.asgi is not None else _entry(each, app, memory, before)
+        made = _BEHIND if behind and each.asgi is not None else compiler.entry(each)
         behind = behind or each.kind == "barrier"
         entry = made if isinstance(made, Entry) else None
         found.append((each, entry))
         outcome = f"fallback: {made.reason}" if isinstance(made, Fallback) else "compiled"
-        report.append(RouteReport(each.path, each.methods, each.name, outcome))
+        if entry is not None or each.why or each.asgi is not None:
+            report.append(RouteReport(each.path, each.methods, each.name, outcome))
     compiled = [(each, entry) for each, entry in found if entry is not None]
-    cors = CorsHeaders(stack.cors) if stack.cors is not None else None
     text = table(
         next_version(),
         found,
@@ -86,10 +89,54 @@ def compile_known(app: Any) -> CompiledApp:
         table=text,
         plans=tuple(entry.plan for _, entry in compiled),
         report=tuple(report),
-        watch=_watch(app, stack, lists),
+        watch=_with_mounts(_watch(app, stack, lists), mounts),
         cors=cors,
-        errors=Errors(stack, memory.around, [(each, entry.body == "json") for each, entry in compiled], memory),
+        errors=compiler.errors([(each, entry.body == "json") for each, entry in compiled]),
     )
+
+
+class _Compiler:
+    """Compiles the routes of one application and of those that are mounted in it."""
+
+    def __init__(self, app: Any, stack: Stack, cors: CorsHeaders | None) -> None:
+        self._app = app
+        self._stack = stack
+        self._cors = cors
+        self._parts: dict[str, _Part] = {}
+        self._main = self._part(app, stack, "")
+
+    def entry(self, facts: RouteFacts) -> Entry | Fallback:
+        """Compile one route."""
+        own = facts.mounted
+        part = self._main if own is None else self._parts.get(own.prefix) or self._part(own.app, own.stack, own.prefix)
+        return _entry(facts, part.app, part.memory, part.before)
+
+    def errors(self, compiled: list[tuple[RouteFacts, bool]]) -> Errors | ErrorsByApplication:
+        """Return what answers the exceptions of the compiled routes."""
+        main = self._main.memory
+        rules = Errors(self._stack, main.around, [each for each in compiled if each[0].mounted is None], main)
+        mounted: dict[int, Errors] = {
+            id(part.app): MountedErrors(part.stack, part.memory.around, [], part.memory)
+            for prefix, part in self._parts.items()
+            if prefix
+        }
+        return ErrorsByApplication(rules, mounted) if mounted else rules
+
+    def _part(self, app: Any, stack: Stack, prefix: str) -> _Part:
+        memory = _memory(app, stack, prefix, self._app.router, self._cors)
+        before, memory.entries = memory.entries, {}
+        part = self._parts[prefix] = _Part(app, stack, memory, before)
+        return part
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One application while it is being compiled. before: what was known of its routes."""
+
+    app: Any
+    stack: Stack
+    memory: _Memory
+    before: dict[_Key, tuple[Fingerprint, Entry | Fallback]]
 
 
 def _stack(app: Any) -> Stack | Fallback:
@@ -102,29 +149,23 @@ def _stack(app: Any) -> Stack | Fallback:
         return Fallback(f"its middleware cannot be read ({type(error).__name__}: {error})")
 
 
-def _memory(app: Any, stack: Stack) -> _Memory:
-    handlers = (stack.exceptions._exception_handlers, stack.exceptions._status_handlers)
+def _memory(app: Any, stack: Stack, mounted: str, router: Any, cors: CorsHeaders | None) -> _Memory:
+    """Return what is known of an application. mounted: where it stands in another one, whose router and cors count."""
     decline = decline_type()
+    handlers = (stack.exceptions._exception_handlers, stack.exceptions._status_handlers)
     # Overrides change the tree below what a fingerprint sees.
     given = app.dependency_overrides
     overrides: Any = dict(given) if type(given) is dict else [given] if given else {}
-    basis = (
-        *map(id, handlers),
-        id(app.router),
-        app.root_path,
-        decline,
-        stack.limited,
-        stack.cors and id(stack.cors),
-        overrides,
-    )
-    known = _memories.get(app)
-    memory = known() if known is not None else None
+    same = (*handlers, app.router, router, cors and cors.middleware)
+    basis = (*map(id, same), app.root_path, decline, stack.limited, overrides)
+    known = _memories.setdefault(app, {})
+    memory = known[mounted]() if mounted in known else None
     if memory is None or memory.basis != basis or overrides:
-        scope = {"app": app, "starlette.exception_handlers": handlers, "router": app.router}
+        scope = {"app": app, "starlette.exception_handlers": handlers, "router": router}
         if app.root_path:
             scope["root_path"] = app.root_path
-        memory = _Memory(basis, Surroundings(scope, decline, stack.limited, stack.cors and CorsHeaders(stack.cors)))
-        _memories[app] = weakref.ref(memory)
+        memory = _Memory(basis, Surroundings(scope, decline, stack.limited, cors, mounted))
+        known[mounted] = weakref.ref(memory)
     return memory
 
 
@@ -152,6 +193,16 @@ def _entry(
     except Exception as error:
         return Fallback(f"not understood ({type(error).__name__}: {error})")
     return made
+
+
+def _with_mounts(watch: Watch, mounts: internals.Mounts) -> Watch:
+    lists, dicts, attrs = watch.lists, watch.dicts, list(watch.attrs)
+    for route, app, stack in mounts:
+        more = _watch(app, stack, [])
+        lists += more.lists
+        dicts += more.dicts
+        attrs += [(route, "app"), *more.attrs]
+    return Watch(lists, dicts, tuple(attrs))
 
 
 def _watch(app: Any, stack: Stack | None, lists: list[list[Any]]) -> Watch:

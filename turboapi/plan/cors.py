@@ -21,12 +21,13 @@ RawHeaders = list[tuple[bytes, bytes]]
 class CorsHeaders:
     """Applies one CORSMiddleware to raw headers. Preflight requests are not its business."""
 
-    __slots__ = ("_middleware", "always")
+    __slots__ = ("always", "middleware")
 
     always: bool
+    middleware: CORSMiddleware
 
     def __init__(self, middleware: CORSMiddleware) -> None:
-        self._middleware = middleware
+        self.middleware = middleware
         # Older releases pass requests without Origin by; newer ones add Vary to their answers too.
         self.always = False
         scope = {"type": "http", "method": "GET", "headers": []}
@@ -56,7 +57,7 @@ class CorsHeaders:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        drive(self._middleware.send(message, send=send, request_headers=Headers(raw=request)))
+        drive(self.middleware.send(message, send=send, request_headers=Headers(raw=request)))
         result: RawHeaders = sent[0]["headers"]
         return result
 

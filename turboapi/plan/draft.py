@@ -75,10 +75,12 @@ class Draft:
     def where(self) -> str:
         """Return what FastAPI's messages call the route: "POST /root/items/{item_id}"."""
         root = str(self.around.scope.get("root_path", "")).rstrip("/")
-        return f"{'/'.join(self.facts.methods or ('*',))} {root}{self.facts.route.path_format}"
+        return f"{'/'.join(self.facts.methods or ('*',))} {root}{self.around.mounted}{self.facts.route.path_format}"
 
     def refuse(self) -> str:
         """Return the text that leaves the request to FastAPI."""
+        if self.around.mounted:
+            return f"raise {self.source.bind(self.around.unmounted, 'unmounted')}(scope)"
         return f"raise {self.source.bind(self.around.decline, 'decline')}"
 
     def request(self) -> str:
@@ -89,6 +91,9 @@ class Draft:
         bind = self.source.bind
         proxy = self.given("proxy")
         lines = [f"scope = {proxy}.scope()", f"scope.update({bind(self.around.entries(self.facts), 'entries')})"]
+        if self.around.mounted:
+            lines.append('root = scope["app_root_path"] = scope.get("root_path", "")')
+            lines.append(f'scope["root_path"] = root + {self.around.mounted!r}')
         lines.append(f'scope["path_params"] = {self._path_params()}')
         if self.shown:
             included = self.facts.included

@@ -49,7 +49,9 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
     why = _unfit(handler, around)
     if why is not None:
         return Fallback(why)
-    draft = Draft(facts, handler, around, Source(facts.title), shown=_shows_request(handler.tree))
+    # What a mounted application's route raises is told by its Request to be that application's.
+    shown = bool(around.mounted) or _shows_request(handler.tree)
+    draft = Draft(facts, handler, around, Source(facts.title), shown=shown)
     if draft.shown and handler.max_body is not None:
         return Fallback("max_body_size with a Request parameter")
     body = None
@@ -58,6 +60,8 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
         if isinstance(found, Fallback):
             return found
         body = found
+    if around.mounted:
+        draft.request()
     values = _solve(draft, handler.tree, body, root=True, unused=False)
     if isinstance(values, Fallback):
         return values

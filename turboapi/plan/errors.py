@@ -52,7 +52,7 @@ class Errors:
             if stack.errors.handler is not None or stack.errors.debug or not isinstance(exc, Exception):
                 return None
             _report(proxy, exc)
-            answer: Response = _outermost(stack.errors.error_response(cast(Request, None), exc))
+            answer: Response = self.outermost(stack.errors.error_response(cast(Request, None), exc))
             return answer
         if handler not in internals.own_handlers() or getattr(proxy, "started", False):
             return None
@@ -101,8 +101,15 @@ class Errors:
             # Too late to answer: the server has to end the connection, and tells the log.
             raise exc
         _report(proxy, exc)
-        last: Response | None = _outermost(response)
+        last: Response | None = self.outermost(response)
         return last
+
+    @staticmethod
+    def outermost(response: Any) -> Any:
+        """Mark a response that goes out past the CORS middleware."""
+        if response is not None:
+            response._turbo_outermost = True
+        return response
 
     def _request(self, proxy: Any) -> Request:
         return request_of(proxy, self._around, self._routes)
@@ -122,13 +129,6 @@ async def _call(handler: Callable[..., Any], request: Request, exc: Exception) -
     if is_async_callable(handler):
         return await handler(request, exc)
     return await run_in_threadpool(handler, request, exc)
-
-
-def _outermost(response: Any) -> Any:
-    """Mark a response that goes out past the CORS middleware."""
-    if response is not None:
-        response._turbo_outermost = True
-    return response
 
 
 def _report(proxy: Any, exc: BaseException) -> None:

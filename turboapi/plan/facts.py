@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["LOCATIONS", "Handler", "Location", "Node", "Output", "Param", "RouteFacts"]
+__all__ = ["LOCATIONS", "Handler", "Location", "Mounted", "Node", "Output", "Param", "RouteFacts"]
 
 Location = Literal["path", "query", "header", "cookie"]
 
@@ -94,6 +94,15 @@ class Handler:
 
 
 @dataclass(frozen=True, slots=True)
+class Mounted:
+    """A FastAPI application below a path of the outermost one. prefix: that path. stack: its own middleware."""
+
+    app: Any
+    prefix: str
+    stack: Any
+
+
+@dataclass(frozen=True, slots=True)
 class RouteFacts:
     """One entry of the application's routes, in the order in which they are tried.
 
@@ -102,7 +111,8 @@ class RouteFacts:
     "barrier" (nobody but the application can say what it matches), "websocket" (no request is for it).
     route: what the path, methods and convertors were read from. included: the router's inclusion, where it is lazy.
     allow: the Allow header of a 405. asgi: the application behind an "api" or a "route".
-    why: the reason why all the others have none.
+    why: the reason why all the others have none. mounted: the application that the route belongs to, where that is
+    not the outermost one; `path` is the whole one then, `route` has the rest of it.
     """
 
     kind: Literal["api", "route", "mount", "loose", "barrier", "websocket"]
@@ -115,6 +125,7 @@ class RouteFacts:
     asgi: Any
     why: str
     table_path: str = ""
+    mounted: Mounted | None = None
 
     @property
     def title(self) -> str:

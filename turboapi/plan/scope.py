@@ -29,12 +29,21 @@ class Surroundings:
 
     scope: entries that FastAPI puts into every scope. decline: the exception class that means "FastAPI answers".
     limited: a body limit holds for the whole application. cors: its CORSMiddleware as a function of headers.
+    mounted: the path below which the application stands in another one.
     """
 
     scope: Mapping[str, Any]
     decline: type[Exception]
     limited: bool
     cors: Any = None
+    mounted: str = ""
+
+    def unmounted(self, scope: Scope) -> Exception:
+        """Return the exception that declines, and take out of the scope what would lead FastAPI astray."""
+        scope["root_path"] = scope.pop("app_root_path")
+        for name in ("path_params", "fastapi"):
+            scope.pop(name, None)
+        return self.decline()
 
     def entries(self, facts: RouteFacts) -> dict[str, Any]:
         """Return the scope's entries that are the same for all requests of a route."""

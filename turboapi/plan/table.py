@@ -40,7 +40,7 @@ class Statics:
 
     def not_allowed(self, facts: RouteFacts) -> dict[str, Any] | None:
         """Return the 405 of a route that matches the path but not the method."""
-        if not self._usable or facts.methods is None or 405 in self._statuses:
+        if not self._usable or facts.methods is None or facts.mounted is not None or 405 in self._statuses:
             return None
         known = self._allowed.get(facts.allow)
         if known is None:

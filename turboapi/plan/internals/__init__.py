@@ -10,13 +10,14 @@ from .fields import body_to_args, is_form, params_know_each_other, params_to_arg
 from .handlers import Fingerprint, fingerprint, read_handler
 from .releases import replaced, unsupported
 from .results import body_allowed, encode_jsonable, own_json, raise_response_error, serialize
-from .routes import routes
+from .routes import Mounts, routes
 from .scopes import exit_stacks, form_limits, included_scope, names_route, route_path
 from .stack import Stack, own_handlers, read_stack, telemetry_watch
 from .tools import drive
 
 __all__ = [
     "Fingerprint",
+    "Mounts",
     "Stack",
     "body_allowed",
     "body_to_args",

@@ -5,15 +5,19 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+import fastapi
 import fastapi.routing as _routing
 from starlette import routing
 from starlette.convertors import FloatConvertor, IntegerConvertor, PathConvertor, StringConvertor, UUIDConvertor
 
-from ..facts import RouteFacts
+from ..facts import Mounted, RouteFacts
+from ..plans import Fallback
+from .stack import Stack, read_stack
 
-__all__ = ["routes"]
+__all__ = ["Mounts", "routes"]
 
 # The patterns that the engine's router knows. Releases differ: before Starlette 0.40 a UUID had lower case only.
 _CONVERTORS = {
@@ -27,13 +31,64 @@ _MATCHES = (routing.Route.matches, _routing.APIRoute.matches)
 _HANDLES = (routing.Route.handle, _routing.APIRoute.handle)
 
 
-def routes(app: Any, lists: list[list[Any]]) -> Iterator[RouteFacts]:
+# A mount, its FastAPI application, and the middleware of that where it is understood.
+Mounts = list[tuple[Any, Any, Stack | None]]
+
+
+def routes(app: Any, stack: Stack, lists: list[list[Any]], mounts: Mounts) -> Iterator[RouteFacts]:
     """Yield the application's HTTP routes; the lists that they stand in are added to `lists`.
 
-    An inner router is tried as a whole, but first match wins there too, so flat order says the same.
+    An inner router is tried as a whole, but first match wins there too, so flat order says the same. So it does for a
+    mounted FastAPI application, which is added to `mounts`: the mount behind its routes takes all that they leave.
     """
     lists.append(app.router.routes)
-    yield from _walk(app.router.routes, lists)
+    for facts in _walk(app.router.routes, lists):
+        if facts.kind == "mount" and isinstance(facts.route.app, fastapi.FastAPI):
+            yield from _mounted(app, stack, facts, lists, mounts)
+        else:
+            yield facts
+
+
+def _mounted(
+    outer: Any, around: Stack, facts: RouteFacts, lists: list[list[Any]], mounts: Mounts
+) -> Iterator[RouteFacts]:
+    app = facts.route.app
+    stack = read_stack(app)
+    why = _unmountable(outer, around, facts, stack)
+    if isinstance(stack, Fallback) or why:
+        mounts.append((facts.route, app, None))
+        yield replace(facts, why=f"mounted application: {why}")
+        return
+    mounts.append((facts.route, app, stack))
+    own = Mounted(app, facts.path, stack)
+    for each in routes(app, stack, lists, mounts):
+        if each.kind == "barrier":
+            break  # the mount stands behind it
+        inner = own if each.mounted is None else replace(each.mounted, prefix=facts.path + each.mounted.prefix)
+        table_path = each.table_path and facts.path + each.table_path
+        yield replace(each, path=facts.path + each.path, table_path=table_path, mounted=inner)
+    yield replace(facts, why="")
+
+
+def _unmountable(outer: Any, around: Stack, facts: RouteFacts, stack: Stack | Fallback) -> str | None:
+    """Tell why the routes of a mounted application cannot run from here."""
+    if isinstance(stack, Fallback):
+        return stack.reason
+    app = facts.route.app
+    if facts.included is not None or type(facts.route).handle is not routing.Mount.handle:
+        return "its mount is not a plain one"
+    if outer.root_path or app.root_path:
+        return "root_path"
+    if stack.cors is not None or any(getattr(each, "pieces", ()) for each in (stack, around)):
+        return "middleware"
+    if stack.limited or around.limited:
+        return "body limit"
+    if around.errors.handler is not None:
+        return "the outer application handles every exception, this one's too"
+    if outer.middleware_stack is not None and app.middleware_stack is None:
+        # Which exception handlers it has is settled then.
+        return "compiled with its first request"
+    return None
 
 
 def _walk(entries: Sequence[Any], lists: list[list[Any]]) -> Iterator[RouteFacts]:
@@ -84,7 +139,9 @@ def _route(route: Any, effective: Any, included: Any) -> Iterator[RouteFacts]:
         if cls.matches is not routing.Mount.matches or not route.path or route.param_convertors.keys() != {"path"}:
             yield _barrier(route, "mount that cannot be told by its path")
         else:
-            yield RouteFacts("mount", route, None, route.path, None, "", route.name or "", None, "mounted application")
+            yield RouteFacts(
+                "mount", route, included, route.path, None, "", route.name or "", None, "mounted application"
+            )
         return
     if not isinstance(route, routing.Route) or cls.matches not in _MATCHES or cls.handle not in _HANDLES:
         yield _barrier(effective, f"route class {cls.__name__} decides for itself")
