@@ -345,7 +345,9 @@ def options_of_the_application(trace: Trace) -> FastAPI:
 
 
 @case(
-    [(200, get("/sub/x")), (200, get("/r/sub/x")), (404, get("/ws")), (404, get("/r/ws"))], wild=False, fallback=["*"]
+    [(200, get("/sub/x")), ({200, 404}, get("/r/sub/x")), (404, get("/ws")), (404, get("/r/ws"))],
+    wild=False,
+    fallback=["*"],
 )
 def options_of_mounts_and_websockets(trace: Trace) -> FastAPI:
     async def answer(scope: Any, receive: Any, send: Any) -> None:
