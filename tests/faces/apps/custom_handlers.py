@@ -554,3 +554,63 @@ def starlette_routes(trace: Trace) -> FastAPI:
         return "decorated"
 
     return app
+
+
+@case(
+    [
+        (200, get("/a", {"Origin": "https://a.test"})),
+        (422, get("/a?n=x", {"Origin": "https://a.test"})),
+        (500, get("/a?n=0")),
+        (200, get("/plain")),
+        (200, get("/sync")),
+        (200, get("/docs")),
+    ],
+    fallback=["*"],
+    wild=False,
+)
+def handlers_behind_middleware(trace: Trace) -> FastAPI:
+    """Middleware sees all that a handler sends, whoever sends it."""
+
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        async def handler(request: Request) -> Response:
+            trace("handler", request.state.by_middleware)
+            return await original(request)
+
+        return handler
+
+    class Sync(APIRoute):
+        def get_route_handler(self) -> Any:
+            def handler(request: Request) -> Response:
+                trace("sync", where(), request.state.by_middleware)
+                return PlainTextResponse("sync")
+
+            return handler
+
+    app = FastAPI()
+    app.add_middleware(CORSMiddleware, allow_origins=["https://a.test"])
+
+    @app.middleware("http")
+    async def mark(request: Request, call_next: Any) -> Response:
+        trace("in")
+        request.state.by_middleware = 1
+        response = await call_next(request)
+        response.headers["X-Mark"] = str(response.status_code)
+        trace("out", response.status_code)
+        return response
+
+    app.router.route_class = around(wrap)
+
+    def session():
+        trace("enter")
+        yield 6
+        trace("exit")
+
+    @app.get("/a")
+    async def divide(six: Annotated[int, Depends(session)], n: int = 2):
+        return six // n
+
+    app.get("/plain")(lambda: "plain")
+    router = APIRouter(route_class=Sync)
+    router.get("/sync")(lambda: "never")
+    app.include_router(router)
+    return app
