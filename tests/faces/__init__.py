@@ -9,6 +9,7 @@ about. It then takes part in everything:
     test_apps      its requests, one after the other, on both transports; which of its routes must be compiled
     test_crowd     the same requests pipelined, in pieces, and from many clients at once
     test_wild      requests made from its OpenAPI schema, and its own requests spoiled
+    test_options   every parameter of FastAPI's own functions that declare things occurs in some application
     test_bookshop  the examples
 
 `both.py` asks, `oracle.py` is the application's own face, `client.py` the other end of the sockets, `reply.py` says
