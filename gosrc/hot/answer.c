@@ -423,7 +423,9 @@ static void
 answer_base_exception(hot_server *srv, turbo_exchange *x, PyObject *exc, bool on_loop)
 {
     char line[HOT_REQUEST_LINE];
-    server_log(srv, 40, exc, "%s: the handler raised %s\n", hot_request_line(x, line), Py_TYPE(exc)->tp_name);
+    if (!probe_failed(srv, x, exc)) {
+        server_log(srv, 40, exc, "%s: the handler raised %s\n", hot_request_line(x, line), Py_TYPE(exc)->tp_name);
+    }
     x->ops |= TURBO_OP_CLOSE;
     answer_text(x, 500, "Internal Server Error", NULL, NULL);
     if (!PyErr_GivenExceptionMatches(exc, PyExc_SystemExit) &&
@@ -485,7 +487,9 @@ answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop)
     }
     if (response == NULL || rc < 0) {
         PyObject *second = hot_take_exception(); // new: the error handling itself failed
-        server_log(srv, 40, second ? second : exc, "Exception in ASGI application\n");
+        if (!probe_failed(srv, x, second ? second : exc)) {
+            server_log(srv, 40, second ? second : exc, "Exception in ASGI application\n");
+        }
         Py_XDECREF(second);
         answer_text(x, 500, "Internal Server Error", NULL, NULL);
         rc = 0;

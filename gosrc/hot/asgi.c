@@ -562,6 +562,14 @@ proxy_header(PyObject *self, PyObject *name)
     Py_RETURN_NONE;
 }
 
+/* failed(exc): exc has left the application. True: a test client takes it, and it is not for the log. */
+static PyObject *
+proxy_failed(PyObject *self, PyObject *exc)
+{
+    hot_proxy *p = (hot_proxy *)self;
+    return PyBool_FromLong(p->x != NULL && probe_failed(p->srv, p->x, exc));
+}
+
 /* receive() -> awaitable of the next ASGI message. Loop's thread. */
 static PyObject *
 proxy_receive(PyObject *self, PyObject *Py_UNUSED(noargs))
@@ -752,6 +760,9 @@ send_message(hot_proxy *p, PyObject *message)
         rc = asgi_send_body(p, message);
     } else if (PyUnicode_Compare(type, st->msg_hint) == 0 && !p->started) {
         rc = send_hint(p, message);
+    } else if (p->srv->probe != NULL && !p->started && PyUnicode_Compare(type, st->msg_debug) == 0) {
+        probe_debug(p->srv, p->x, message);
+        rc = 0;
     } else {
         PyErr_Format(PyExc_RuntimeError, "Expected ASGI message '%s', but got '%U'.",
                      p->started ? "http.response.body" : "http.response.start", type);
@@ -844,6 +855,7 @@ static PyMethodDef proxy_methods[] = {
     {"write", stream_write, METH_O, PyDoc_STR("write(chunk) -> None, or what to await before the next.")},
     {"end", stream_end, METH_NOARGS, PyDoc_STR("end(): the response is complete.")},
     {"body", proxy_body, METH_NOARGS, PyDoc_STR("body() -> bytes: the buffered body.")},
+    {"failed", proxy_failed, METH_O, PyDoc_STR("failed(exc) -> bool: whether a test client takes it from the log.")},
     {"header", proxy_header, METH_O, PyDoc_STR("header(name) -> bytes | None: the first field of that name.")},
     {NULL, NULL, 0, NULL},
 };

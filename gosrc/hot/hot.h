@@ -34,7 +34,7 @@ typedef struct {
     PyObject *kw_task_plain; /* ("loop", "context") */
     /* ASGI */
     PyObject *empty_bytes, *v_http, *v_https, *v_11, *v_10, *asgi_version, *asgi_spec, *extensions;
-    PyObject *msg_request, *msg_disconnect, *msg_start, *msg_body, *msg_hint;
+    PyObject *msg_request, *msg_disconnect, *msg_start, *msg_body, *msg_hint, *msg_debug;
     /* WebSocket */
     PyObject *client_disconnected; /* _hot.ClientDisconnected, an OSError: what send raises */
     PyObject *v_websocket, *v_ws, *v_wss, *asgi_ws_spec, *ws_extensions;
@@ -186,6 +186,7 @@ struct hot_server {
     uint64_t hold_gil_until;
     PyObject *loop, *app, *app_state, *root_path, *errors, *task_type, *spawn, *on_change, *on_exit, *log, *cors;
     PyObject *quick; /* errors.quick */
+    PyObject *probe; /* of a test client, or NULL */
     PyObject *call_soon, *create_future, *flush_method, *wake_method;
     PyObject *base_context; /* what every sync call copies */
     bool cors_always;     /* answers to requests without Origin change too */
@@ -242,6 +243,13 @@ void hot_raise(PyObject *exc /* stolen */);
 void server_give_back(hot_server *srv, turbo_exchange *x, int kind, PyObject *payload /* stolen */);
 void server_exit(hot_server *srv, PyObject *exc); /* loop: SystemExit or KeyboardInterrupt from a handler */
 
+/* probe.c */
+void probe_began(hot_server *srv, turbo_exchange *x);
+void probe_scope(hot_server *srv, turbo_exchange *x, PyObject *scope);
+bool probe_failed(hot_server *srv, turbo_exchange *x, PyObject *exc);
+void probe_debug(hot_server *srv, turbo_exchange *x, PyObject *message);
+void probe_ended(hot_server *srv, turbo_exchange *x);
+
 /* turn.c */
 PyObject *server_turn(hot_server *srv, PyObject *noargs);
 
@@ -258,6 +266,7 @@ void task_run_app(hot_server *srv, turbo_exchange *x);
 void task_stage_done(hot_server *srv, turbo_exchange *x, PyObject *result /* stolen */);
 void task_stage_failed(hot_server *srv, turbo_exchange *x, PyObject *exc /* stolen */);
 void task_cancel_all(hot_server *srv);
+int task_cancel_of(hot_server *srv, uint16_t port); /* those of one client; how many, or -1 */
 void task_tell_all(hot_server *srv); /* the server is closed: for them their clients have left */
 int task_traverse_all(hot_server *srv, visitproc visit, void *arg);
 void task_drop_all(hot_server *srv); /* nothing can reach them any more */

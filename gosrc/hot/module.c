@@ -80,6 +80,7 @@ make_names(hot_state *st)
     st->msg_ws_close = PyUnicode_InternFromString("websocket.close");
     st->msg_ws_start = PyUnicode_InternFromString("websocket.http.response.start");
     st->msg_ws_body = PyUnicode_InternFromString("websocket.http.response.body");
+    st->msg_debug = PyUnicode_InternFromString("http.response.debug");
     if (PyErr_Occurred() || st->extensions == NULL) {
         return -1;
     }

@@ -176,6 +176,7 @@ scope_new(hot_server *srv, turbo_exchange *x)
         put(scope, st->s_extensions, extensions(st, websocket)) < 0) {
         goto fail;
     }
+    probe_scope(srv, x, scope);
     return scope;
 fail:
     Py_XDECREF(scope);

@@ -210,6 +210,7 @@ server_release(hot_server *srv, turbo_exchange *x)
     Py_XDECREF(plan);
     Py_XDECREF(arg);
     Py_XDECREF(context);
+    probe_ended(srv, x);
 }
 
 void
@@ -405,6 +406,28 @@ server_cancel_all(hot_server *srv, PyObject *Py_UNUSED(noargs))
     Py_RETURN_NONE;
 }
 
+static PyObject *
+server_set_probe(hot_server *srv, PyObject *probe)
+{
+    Py_XSETREF(srv->probe, Py_NewRef(probe));
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+server_cancel_of(hot_server *srv, PyObject *arg)
+{
+    long port = PyLong_AsLong(arg);
+    if (port == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (port < 0 || port > UINT16_MAX) {
+        PyErr_Format(PyExc_ValueError, "turboapi: a port is 0 to 65535, not %ld", port);
+        return NULL;
+    }
+    int n = task_cancel_of(srv, (uint16_t)port);
+    return n < 0 ? NULL : PyLong_FromLong(n);
+}
+
 static int
 check_limit(long limit)
 {
@@ -540,7 +563,7 @@ fail:
     X(app)                                                                                                             \
     X(app_state)                                                                                                       \
     X(root_path) X(errors) X(task_type) X(spawn) X(on_change) X(on_exit) X(log) X(cors) X(quick) X(call_soon) X(create_future)  \
-        X(flush_method) X(wake_method) X(base_context) X(cors_plain)
+        X(flush_method) X(wake_method) X(base_context) X(cors_plain) X(probe)
 
 static int
 server_traverse(hot_server *srv, visitproc visit, void *arg)
@@ -631,6 +654,8 @@ static PyMethodDef server_methods[] = {
     M(in_flight, METH_NOARGS, "in_flight() -> int: exchanges that a lane holds."),
     M(stop_lane, METH_NOARGS, "stop_lane() -> None: idle call threads end now, the others after their call."),
     M(cancel_all, METH_NOARGS, "cancel_all() -> None: cancel every running task of the loop lane."),
+    M(cancel_of, METH_O, "cancel_of(port) -> int: cancel the running tasks of the client with this port; how many."),
+    M(set_probe, METH_O, "set_probe(probe) -> None: what a test client looks through."),
     M(set_limit, METH_O, "set_limit(n) -> None: at most n call threads."),
     M(stats, METH_NOARGS, "stats() -> dict: counters of the lanes."),
     M(wake, METH_O, "wake(futures) -> None: give each a result that has none."),

@@ -277,13 +277,15 @@ finish_app(hot_server *srv, turbo_exchange *x, int kind, bool ok)
             return;
         }
         char line[HOT_REQUEST_LINE];
-        server_log(srv, 40, exc, "Exception in ASGI application: %s\n", hot_request_line(x, line));
+        if (!probe_failed(srv, x, exc)) {
+            server_log(srv, 40, exc, "Exception in ASGI application: %s\n", hot_request_line(x, line));
+        }
         if (exc != NULL && (PyErr_GivenExceptionMatches(exc, PyExc_SystemExit) ||
                             PyErr_GivenExceptionMatches(exc, PyExc_KeyboardInterrupt))) {
             server_exit(srv, exc);
         }
         Py_XDECREF(exc);
-    } else if (!complete && !gone) {
+    } else if (!complete && !gone && (started || !probe_failed(srv, x, NULL))) {
         server_log(srv, 40, NULL, "ASGI callable returned without %s response.", started ? "completing" : "starting");
     }
     if (!complete && !gone) {
@@ -337,26 +339,41 @@ finish(hot_server *srv, turbo_exchange *x, int kind, PyObject *result)
     Py_XDECREF(result);
 }
 
-void
-task_cancel_all(hot_server *srv)
+/* Cancel the tasks of all exchanges, or of one client's. How many; -1 with an exception set. */
+static int
+cancel_some(hot_server *srv, bool all, uint16_t port)
 {
+    int n = 0;
     PyObject *tasks = PyList_New(0); // new; cancel may run callbacks that change the registry
     for (hot_job *job = srv->jobs; tasks != NULL && job != NULL; job = job->next) {
-        if (job->task != NULL && PyList_Append(tasks, job->task) < 0) {
+        bool meant = all || job->x->client_port == port;
+        if (meant && job->task != NULL && PyList_Append(tasks, job->task) < 0) {
             break;
         }
     }
-    for (Py_ssize_t i = 0; tasks != NULL && i < PyList_GET_SIZE(tasks); i++) {
+    for (Py_ssize_t i = 0; tasks != NULL && i < PyList_GET_SIZE(tasks); i++, n++) {
         PyObject *r = PyObject_CallMethodNoArgs(PyList_GET_ITEM(tasks, i), srv->st->s_cancel); // new
         if (r == NULL) {
             PyErr_WriteUnraisable(PyList_GET_ITEM(tasks, i));
         }
         Py_XDECREF(r);
     }
-    if (PyErr_Occurred()) {
+    Py_XDECREF(tasks);
+    return PyErr_Occurred() ? -1 : n;
+}
+
+void
+task_cancel_all(hot_server *srv)
+{
+    if (cancel_some(srv, true, 0) < 0) {
         PyErr_WriteUnraisable((PyObject *)srv);
     }
-    Py_XDECREF(tasks);
+}
+
+int
+task_cancel_of(hot_server *srv, uint16_t port)
+{
+    return cancel_some(srv, false, port);
 }
 
 void

@@ -335,7 +335,8 @@ socket_finish(hot_server *srv, turbo_exchange *x, bool ok)
     char line[HOT_REQUEST_LINE];
     if (!ok) {
         PyObject *exc = hot_take_exception(); // new
-        if (exc == NULL || !PyErr_GivenExceptionMatches(exc, srv->st->client_disconnected)) {
+        bool left = exc != NULL && PyErr_GivenExceptionMatches(exc, srv->st->client_disconnected);
+        if (!left && !probe_failed(srv, x, exc)) {
             server_log(srv, 40, exc, "Exception in ASGI application: %s\n", hot_request_line(x, line));
         }
         if (exc != NULL && (PyErr_GivenExceptionMatches(exc, PyExc_SystemExit) ||

@@ -30,10 +30,10 @@ class Lifespan:
 
     mode "auto": an application that raises before it has answered has no lifespan support, and that is fine.
     mode "on": the same is a failure. mode "off": the application never sees a lifespan.
-    `state` is what the application put there; requests get shallow copies of it.
+    `state` is what the application put there; requests get shallow copies of it. What happens is told to `log`.
     """
 
-    def __init__(self, app: App, mode: Literal["auto", "on", "off"]) -> None:
+    def __init__(self, app: App, mode: Literal["auto", "on", "off"], *, log: logging.Logger = _log) -> None:
         self.state: dict[str, Any] = {}
         self._app = app
         self._mode = mode
@@ -43,13 +43,15 @@ class Lifespan:
         self._stopped = asyncio.Event()
         self._failed = False
         self._abandoned = False
-        self._error: BaseException | None = None
+        self._log = log
+        # What left the application.
+        self.error: BaseException | None = None
 
     async def startup(self) -> None:
         """Wait until the application is up. Raises StartupFailed, or what left the application if it is an exit."""
         if self._mode == "off":
             return
-        _log.info("Waiting for application startup.")
+        self._log.info("Waiting for application startup.")
         self._inbox.put_nowait({"type": "lifespan.startup"})
         self._task = asyncio.get_running_loop().create_task(self._run(), name="turboapi-lifespan")
         try:
@@ -57,24 +59,24 @@ class Lifespan:
         except asyncio.CancelledError:
             await self.abandon()
             raise
-        if isinstance(self._error, (SystemExit, KeyboardInterrupt)):
-            raise self._error
-        if self._failed or (self._error is not None and self._mode == "on"):
+        if isinstance(self.error, (SystemExit, KeyboardInterrupt)):
+            raise self.error
+        if self._failed or (self.error is not None and self._mode == "on"):
             if not self._failed:
-                _log.error("Exception in the application's lifespan.", exc_info=self._error)
+                self._log.error("Exception in the application's lifespan.", exc_info=self.error)
             await self._gone()
-            _log.error("Application startup failed.")
-            raise StartupFailed("the application's startup failed; its report is in the log") from self._error
-        if self._error is not None:
-            _log.info("The application has no lifespan support.")
+            self._log.error("Application startup failed.")
+            raise StartupFailed("the application's startup failed; its report is in the log") from self.error
+        if self.error is not None:
+            self._log.info("The application has no lifespan support.")
         else:
-            _log.info("Application startup complete.")
+            self._log.info("Application startup complete.")
 
     async def shutdown(self) -> None:
         """Let the application shut down and wait for it. What goes wrong is logged, except an exit, which is raised."""
-        if self._task is None or self._error is not None or self._failed:
+        if self._task is None or self.error is not None or self._failed:
             return
-        _log.info("Waiting for application shutdown.")
+        self._log.info("Waiting for application shutdown.")
         self._inbox.put_nowait({"type": "lifespan.shutdown"})
         try:
             await self._stopped.wait()
@@ -82,14 +84,14 @@ class Lifespan:
         except asyncio.CancelledError:
             await self.abandon()
             raise
-        if isinstance(self._error, (SystemExit, KeyboardInterrupt)):
-            raise self._error
-        if self._failed or self._error is not None:
+        if isinstance(self.error, (SystemExit, KeyboardInterrupt)):
+            raise self.error
+        if self._failed or self.error is not None:
             if not self._failed:
-                _log.error("Exception in the application's lifespan.", exc_info=self._error)
-            _log.error("Application shutdown failed.")
+                self._log.error("Exception in the application's lifespan.", exc_info=self.error)
+            self._log.error("Application shutdown failed.")
         else:
-            _log.info("Application shutdown complete.")
+            self._log.info("Application shutdown complete.")
 
     async def abandon(self) -> None:
         """Cancel the application's lifespan, wherever it is, and wait for it."""
@@ -109,7 +111,7 @@ class Lifespan:
             await self._app(scope, self._inbox.get, self._send)
         except BaseException as error:
             # An exit, too, ends here: a task that lets it out stops the loop in the middle of everything.
-            self._error = error
+            self.error = error
             if isinstance(error, asyncio.CancelledError) and not self._started.is_set():
                 raise
         finally:
@@ -128,5 +130,5 @@ class Lifespan:
             self._failed = True
             # What an abandoned application says of its own cancellation is no news.
             if message.get("message") and not self._abandoned:
-                _log.error(message["message"])
+                self._log.error(message["message"])
         event.set()

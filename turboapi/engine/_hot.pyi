@@ -52,6 +52,9 @@ class Exchange:
     def header(self, name: bytes, /) -> bytes | None:
         """Return the first value of the field `name` (lower case), or None."""
 
+    def failed(self, exc: BaseException, /) -> bool:
+        """Tell that `exc` has left the application; return whether a test client takes it, so that it is not logged."""
+
 class Errors(Protocol):
     """How exceptions of compiled routes become responses."""
 
@@ -60,6 +63,30 @@ class Errors(Protocol):
 
     def handle(self, proxy: Exchange, exc: BaseException, /) -> Coroutine[Any, Any, Any | None]:
         """Return a coroutine for the loop lane that gives a Response, or None when it has answered itself."""
+
+class Probe(Protocol):
+    """What a test client sees of the requests of its server, told apart by the port of the client's connection.
+
+    Methods are called with the GIL on any lane and return soon; what they raise is reported as unraisable.
+    root_path: what the scopes will have, though their paths need not begin with it.
+    """
+
+    root_path: str
+
+    def began(self, port: int, /) -> None:
+        """The request is the application's now. `ended` follows. Never called where the engine answers by itself."""
+
+    def scope(self, port: int, scope: dict[str, Any], /) -> None:
+        """Change a new scope before the application sees it."""
+
+    def failed(self, port: int, exc: BaseException | None, /) -> bool:
+        """`exc` has left the application; None: it ended without an answer. True keeps it out of the log."""
+
+    def debug(self, port: int, message: MutableMapping[str, Any], /) -> None:
+        """The application sent this http.response.debug message."""
+
+    def ended(self, port: int, /) -> None:
+        """Nothing runs for the request any more. Its answer may still be on its way."""
 
 class Server:
     """The Python half of one server. Everything but `lane_main` and `stats` belongs to the loop's thread."""
@@ -119,6 +146,9 @@ class Server:
         Called before the engine gets the table. An exchange routed by another version runs as fallback.
         """
 
+    def set_probe(self, probe: Probe) -> None:
+        """Let a test client look through `probe`, from the next request on."""
+
     def set_limit(self, limit: int) -> None:
         """Change the number of call threads at most; surplus threads end when they are idle."""
 
@@ -130,6 +160,9 @@ class Server:
 
     def in_flight(self) -> int:
         """Return the exchanges that a lane still owns, waiting ones and background work included."""
+
+    def cancel_of(self, port: int) -> int:
+        """Cancel the running tasks of the client whose port this is, and return how many there were."""
 
     def cancel_all(self) -> None:
         """Cancel every running task, and answer the calls that still wait for a thread with 503."""

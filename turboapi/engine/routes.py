@@ -75,7 +75,8 @@ class _Errors:
 class Routes:
     """Keeps one server's table and plans in step with its application. Loop's thread only."""
 
-    def __init__(self, app: Any, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, app: Any, loop: asyncio.AbstractEventLoop, *, root_path: str = "") -> None:
+        """Make it for a server whose scopes have this root_path although their paths may not begin with it."""
         self.errors = _Errors()
         self._app = app
         self._loop = loop
@@ -84,6 +85,7 @@ class Routes:
         self._timer: asyncio.TimerHandle | None = None
         self._stale = False
         self._version = 0
+        self._root_path = root_path
 
     def install(self, hot: _hot.Server, handle: int) -> None:
         """Compile the application and give its table and plans to the engine."""
@@ -138,7 +140,10 @@ class Routes:
             hot.set_plans(self._version, (), _NO_WATCH)
         else:
             table = made.table
-            self._version = json.loads(table)["version"]
+            read = json.loads(table)
+            self._version = read["version"]
+            if self._root_path and not read["root_path"]:
+                table = json.dumps({**read, "root_path": self._root_path}).encode()
             # Before the plans: an exchange of theirs may raise at once. Rules of older plans are the application's too.
             self.errors.rules = made.errors
             hot.set_plans(self._version, made.plans, made.watch, made.cors)

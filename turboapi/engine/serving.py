@@ -59,8 +59,13 @@ class Serving:
         listeners: Listeners,
         *,
         behind: Serving | None = None,
+        probe: _hot.Probe | None = None,
     ) -> None:
-        """Make it. behind: the run whose answers this one's are compared with; it has the lifespan and the log."""
+        """Make it.
+
+        behind: the run whose answers this one's are compared with; it has the lifespan and the log.
+        probe: what a test client looks through; then nothing that the client tells itself is logged.
+        """
         self.listeners = listeners
         # SystemExit or KeyboardInterrupt that a handler raised; serve() raises it at its end.
         self.exit: BaseException | None = None
@@ -84,6 +89,7 @@ class Serving:
         self._behind = behind
         self._state: dict[str, Any] = {}
         self._shadow: Shadow | None = None
+        self._probe = probe
 
     async def serve(self, started: Callable[[], None]) -> None:
         """Serve until `stop`. Calls `started` once requests are accepted.
@@ -148,6 +154,11 @@ class Serving:
         except RuntimeError:
             return False
 
+    def cancel_of(self, port: int) -> None:
+        """Cancel what runs for the client with this port. Loop's thread."""
+        if self._hot is not None:
+            self._hot.cancel_of(port)
+
     def stats(self) -> dict[str, Any]:
         """Return the counters of the engine and of the hot path; empty while the core is not open."""
         hot = self._hot
@@ -198,7 +209,7 @@ class Serving:
         self._threads = CallThreads(workers)
         self._thread_limit = self._call_limit(workers)
         app = self._app if self._shadow is None else self._shadow.verify
-        self._routes = Routes(app, loop)
+        self._routes = Routes(app, loop, root_path=self._probe.root_path if self._probe is not None else "")
         self._hot = workers.context.run(
             _load.hot().Server,
             self._handle,
@@ -217,6 +228,8 @@ class Serving:
             on_exit=self._exit,
             log=self._log,
         )
+        if self._probe is not None:
+            self._hot.set_probe(self._probe)
         self._threads.attach(self._hot)
         self._routes.install(self._hot, self._handle)
         context.run(loop.add_reader, self._hot.fd(), self._hot.turn)
@@ -233,11 +246,13 @@ class Serving:
 
     def _tell(self, message: str, *args: object) -> None:
         if self._behind is None:
-            logs.error.info(message, *args)
+            logs.error.log(logging.INFO if self._probe is None else logging.DEBUG, message, *args)
 
     def _log(self, level: int, message: str, exc: BaseException | None) -> None:
         if self._cutting and isinstance(exc, asyncio.CancelledError):
             exc = None  # our own doing; where each handler was is no news
+        if self._probe is not None and exc is None and level < logging.ERROR:
+            level = logging.DEBUG  # a test may hold the loop as long as it likes
         logs.from_hot(level, message, exc)
 
     def _call_limit(self, workers: Workers) -> int:
@@ -272,7 +287,9 @@ class Serving:
                 await self._drained(self._settings.timeout_stop)
                 left = self._left()
                 if left:
-                    logs.error.warning("%d still open after %g s; they are cut off.", left, self._settings.timeout_stop)
+                    logs.error.log(
+                        logging.WARNING if self._probe is None else logging.DEBUG,
+                        "%d still open after %g s; they are cut off.", left, self._settings.timeout_stop)
                     await self._cancelled()
         except asyncio.CancelledError:
             self._cancel_now()

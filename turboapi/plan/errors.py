@@ -132,5 +132,5 @@ async def _call(handler: Callable[..., Any], request: Request, exc: Exception) -
 
 
 def _report(proxy: Any, exc: BaseException) -> None:
-    _log.error("Exception in ASGI application\n", exc_info=exc)
-    del proxy
+    if not proxy.failed(exc):
+        _log.error("Exception in ASGI application\n", exc_info=exc)

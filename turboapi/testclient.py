@@ -1,3 +1,0 @@
-"""The names of `fastapi.testclient`."""
-
-from fastapi.testclient import *
