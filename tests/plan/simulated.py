@@ -259,6 +259,9 @@ class Proxy:
     def scope(self) -> dict[str, Any]:
         return dict(self.original)
 
+    def failed(self, exc: BaseException) -> bool:
+        return False
+
     def body(self) -> bytes:
         return self._cycle._asked.body
 

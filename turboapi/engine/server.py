@@ -37,8 +37,8 @@ class Server:
     sets `verify` where it is not given.
 
     run() serves in this thread until a signal; start() and stop(), or a `with` block, serve in a thread in the
-    background; `await serve()` serves as a guest of the running loop. A server serves once at a time, and again
-    after it has stopped. Any number of servers may live in one process.
+    background; `await serve()`, or an `async with` block, serves as a guest of the running loop. A server serves once
+    at a time, and again after it has stopped. Any number of servers may live in one process.
 
     Raises TypeError for an unknown setting and a wrong type, ValueError for a value out of range.
     """
@@ -63,6 +63,8 @@ class Server:
         self._process = 0
         self._up = False
         self._thread: threading.Thread | None = None
+        # Serves within `async with`.
+        self._guest: asyncio.Task[None] | None = None
         # What ended the background thread, if not a stop.
         self._failure: BaseException | None = None
 
@@ -130,10 +132,13 @@ class Server:
         No signal handlers are installed, and the settings loop and switch_interval are not used.
         Raises BindError, StartupFailed, and SystemExit or KeyboardInterrupt when a handler did.
         """
+        await self._serve(self._started)
+
+    async def _serve(self, started: Callable[[], None]) -> None:
         serving = self._claim()
         exits.add(id(self), serving.force)
         try:
-            await serving.serve(self._started)
+            await serving.serve(started)
         finally:
             exits.remove(id(self))
             self._release()
@@ -205,6 +210,36 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+
+    async def __aenter__(self) -> Self:
+        """Serve as a guest of the running loop, in a task, and return once requests are accepted. Raises as serve()."""
+        up = asyncio.Event()
+
+        def started() -> None:
+            self._started()
+            up.set()
+
+        self._guest = asyncio.create_task(self._serve(started), name="turboapi-server")
+        waiting = asyncio.create_task(up.wait())
+        try:
+            await asyncio.wait({self._guest, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            self._guest.cancel()
+            await asyncio.wait({self._guest})
+            raise
+        finally:
+            waiting.cancel()
+        if self._guest.done():
+            await self._guest
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            await guest
 
     def _started(self) -> None:
         self._up = True

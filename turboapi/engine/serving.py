@@ -289,7 +289,10 @@ class Serving:
                 if left:
                     logs.error.log(
                         logging.WARNING if self._probe is None else logging.DEBUG,
-                        "%d still open after %g s; they are cut off.", left, self._settings.timeout_stop)
+                        "%d still open after %g s; they are cut off.",
+                        left,
+                        self._settings.timeout_stop,
+                    )
                     await self._cancelled()
         except asyncio.CancelledError:
             self._cancel_now()

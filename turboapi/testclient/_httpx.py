@@ -1,6 +1,6 @@
 """The HTTP client library: the one that Starlette's own test client uses, so that its classes are the caller's.
 
-Starlette chooses httpx2 where it is installed and it knows it, else httpx, and says what to install where there is none.
+Starlette chooses httpx2 where it is installed and it knows it, else httpx; where there is none it says so.
 """
 
 from __future__ import annotations

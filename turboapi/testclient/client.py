@@ -23,7 +23,7 @@ from .transport import Transport
 __all__ = ["TestClient"]
 
 _Data = Mapping[str, str | Iterable[str] | bytes]
-_UNSET = httpx._client.USE_CLIENT_DEFAULT
+_UNSET = httpx.USE_CLIENT_DEFAULT
 
 
 class TestClient(httpx.Client):
@@ -130,7 +130,7 @@ class TestClient(httpx.Client):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Cancel what is still being read, run the application's shutdown, and stop. Raises what the shutdown raised."""
+        """Cancel what is still being read, run the shutdown, and stop. Raises what the shutdown raised."""
         self.portal = None
         self._wire.abort()
         self._servers.leave()
@@ -144,7 +144,7 @@ def _asgi3(app: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
         call: Any = app
         while isinstance(call, functools.partial):
             call = call.func
-        double = not (inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None)))
+        double = not (inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__))
     if not double:
         return app
 

@@ -58,16 +58,14 @@ class Running:
     ) -> None:
         listeners = bind(settings.host, settings.port, settings.uds)
         self.probe = probe
-        self.address = ("127.0.0.1", listeners.port)
+        self.address = ("127.0.0.1", listeners.port or 0)
         self.portal: BlockingPortal
         self._app = app
         self._state = lifespan
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._serving = Serving(app, settings, listeners, probe=probe)
-        self._thread = threading.Thread(
-            target=self._main, args=(make_loop,), name="turboapi-testclient", daemon=True
-        )
+        self._thread = threading.Thread(target=self._main, args=(make_loop,), name="turboapi-testclient", daemon=True)
         exits.add(id(self), self._end)
         try:
             self._thread.start()

@@ -44,9 +44,7 @@ class Transport(httpx.BaseTransport):
             self._streams.add(stream)
         server.probe.begin(connection.port, call)
         try:
-            head = connection.ask(
-                request.method.encode("ascii"), request.url.raw_path, request.headers.raw, body
-            )
+            head = connection.ask(request.method.encode("ascii"), request.url.raw_path, request.headers.raw, body)
         except BaseException:
             stream.abort()
             raise

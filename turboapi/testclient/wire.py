@@ -6,6 +6,7 @@ import select
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import h11
 
@@ -121,7 +122,7 @@ def select_readable(sock: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def _own(headers: h11.Headers) -> Fields:
+def _own(headers: Any) -> Fields:
     return [
         (name, value)
         for name, value in headers.raw_items()
