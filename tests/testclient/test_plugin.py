@@ -45,7 +45,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(project: pytest.Pytester) -> pytest.RunResult:
-    return project.runpytest_subprocess("-p", "turboapi.pytest_plugin", "-p", "no:cacheprovider")
+    return project.runpytest_subprocess("-p", "no:cacheprovider")
 
 
 def test_application_named_in_the_configuration(project: pytest.Pytester) -> None:
