@@ -761,7 +761,7 @@ send_message(hot_proxy *p, PyObject *message)
     } else if (PyUnicode_Compare(type, st->msg_hint) == 0 && !p->started) {
         rc = send_hint(p, message);
     } else if (p->srv->probe != NULL && !p->started && PyUnicode_Compare(type, st->msg_debug) == 0) {
-        probe_debug(p->srv, p->x, message);
+        probe_message(p->srv, p->x, message);
         rc = 0;
     } else {
         PyErr_Format(PyExc_RuntimeError, "Expected ASGI message '%s', but got '%U'.",

@@ -237,6 +237,7 @@ int server_flush_soon(hot_server *srv);                   /* loop, outside a tur
 void server_release(hot_server *srv, turbo_exchange *x);  /* any lane: forget x's objects and set RELEASE */
 void server_drop(hot_server *srv, turbo_exchange *x); /* nobody will answer x any more: give it to Go; wakes nobody */
 int exchange_traverse(turbo_exchange *x, visitproc visit, void *arg); /* x's objects; by who owns x only */
+void server_failed(hot_server *srv, turbo_exchange *x, PyObject *exc); /* tell of what has left the application */
 void server_log(hot_server *srv, int level, PyObject *exc, const char *format, ...);
 PyObject *hot_take_exception(void); /* the raised exception, normalised; new reference or NULL */
 void hot_raise(PyObject *exc /* stolen */);
@@ -247,7 +248,7 @@ void server_exit(hot_server *srv, PyObject *exc); /* loop: SystemExit or Keyboar
 void probe_began(hot_server *srv, turbo_exchange *x);
 void probe_scope(hot_server *srv, turbo_exchange *x, PyObject *scope);
 bool probe_failed(hot_server *srv, turbo_exchange *x, PyObject *exc);
-void probe_debug(hot_server *srv, turbo_exchange *x, PyObject *message);
+void probe_message(hot_server *srv, turbo_exchange *x, PyObject *message);
 void probe_ended(hot_server *srv, turbo_exchange *x);
 
 /* turn.c */

@@ -53,11 +53,13 @@ probe_failed(hot_server *srv, turbo_exchange *x, PyObject *exc)
     return taken;
 }
 
-/* http.response.debug: what a template was rendered from. */
+/* A message that no answer carries: http.response.debug, and a websocket.close instead of accepting, with its code. */
 void
-probe_debug(hot_server *srv, turbo_exchange *x, PyObject *message)
+probe_message(hot_server *srv, turbo_exchange *x, PyObject *message)
 {
-    Py_XDECREF(probe_call(srv, x, "debug", message));
+    if (srv->probe != NULL) {
+        Py_XDECREF(probe_call(srv, x, "message", message));
+    }
 }
 
 /* Nothing of the application runs for x any more. Any lane. */

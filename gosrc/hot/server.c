@@ -75,6 +75,26 @@ server_log(hot_server *srv, int level, PyObject *exc, const char *format, ...)
     }
 }
 
+/* Tell a test client, or the log, that exc has left the application of x. In the context of x's last task, where
+   whoever listens to the log finds what the application put there, as with servers that log within that task. Loop. */
+void
+server_failed(hot_server *srv, turbo_exchange *x, PyObject *exc)
+{
+    char line[HOT_REQUEST_LINE];
+    PyObject *context = Py_XNewRef(x->lane_context);
+    bool entered = context != NULL && PyContext_Enter(context) == 0;
+    if (context != NULL && !entered) {
+        PyErr_Clear(); // it is the current one
+    }
+    if (!probe_failed(srv, x, exc)) {
+        server_log(srv, 40, exc, "Exception in ASGI application: %s\n", hot_request_line(x, line));
+    }
+    if (entered && PyContext_Exit(context) < 0) {
+        PyErr_WriteUnraisable(context);
+    }
+    Py_XDECREF(context);
+}
+
 void
 server_drop(hot_server *srv, turbo_exchange *x)
 {

@@ -276,10 +276,7 @@ finish_app(hot_server *srv, turbo_exchange *x, int kind, bool ok)
             task_start(srv, x, JOB_HANDLE, coro); // stolen
             return;
         }
-        char line[HOT_REQUEST_LINE];
-        if (!probe_failed(srv, x, exc)) {
-            server_log(srv, 40, exc, "Exception in ASGI application: %s\n", hot_request_line(x, line));
-        }
+        server_failed(srv, x, exc);
         if (exc != NULL && (PyErr_GivenExceptionMatches(exc, PyExc_SystemExit) ||
                             PyErr_GivenExceptionMatches(exc, PyExc_KeyboardInterrupt))) {
             server_exit(srv, exc);

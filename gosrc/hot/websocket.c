@@ -273,7 +273,8 @@ send_first(hot_proxy *p, PyObject *type, PyObject *message)
         return send_accept(p, message);
     }
     if (is(type, st->msg_ws_close)) {
-        return send_denial(p);
+        probe_message(p->srv, p->x, message);
+        return p->x == NULL ? 0 : send_denial(p);
     }
     if (is(type, st->msg_ws_start)) {
         int rc = asgi_send_start(p, message);
@@ -332,12 +333,10 @@ socket_finish(hot_server *srv, turbo_exchange *x, bool ok)
     hot_proxy *p = x->lane_obj;
     bool accepted = p && p->accepted, complete = p && p->complete, started = p && p->started;
     bool gone = exchange_detached(x) || (p && p->gone);
-    char line[HOT_REQUEST_LINE];
     if (!ok) {
         PyObject *exc = hot_take_exception(); // new
-        bool left = exc != NULL && PyErr_GivenExceptionMatches(exc, srv->st->client_disconnected);
-        if (!left && !probe_failed(srv, x, exc)) {
-            server_log(srv, 40, exc, "Exception in ASGI application: %s\n", hot_request_line(x, line));
+        if (exc == NULL || !PyErr_GivenExceptionMatches(exc, srv->st->client_disconnected)) {
+            server_failed(srv, x, exc);
         }
         if (exc != NULL && (PyErr_GivenExceptionMatches(exc, PyExc_SystemExit) ||
                             PyErr_GivenExceptionMatches(exc, PyExc_KeyboardInterrupt))) {

@@ -82,8 +82,8 @@ class Probe(Protocol):
     def failed(self, port: int, exc: BaseException | None, /) -> bool:
         """`exc` has left the application; None: it ended without an answer. True keeps it out of the log."""
 
-    def debug(self, port: int, message: MutableMapping[str, Any], /) -> None:
-        """The application sent this http.response.debug message."""
+    def message(self, port: int, message: MutableMapping[str, Any], /) -> None:
+        """The application sent an http.response.debug, or a websocket.close instead of accepting."""
 
     def ended(self, port: int, /) -> None:
         """Nothing runs for the request any more. Its answer may still be on its way."""

@@ -7,8 +7,9 @@ import functools
 import inspect
 import warnings
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Literal, Self
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import urljoin
 
 from anyio.from_thread import BlockingPortal
 
@@ -18,7 +19,10 @@ from ._httpx import httpx
 from .probe import Probe
 from .running import Running, settings_of
 from .servers import Servers
-from .transport import Transport
+from .transport import Transport, Upgrade
+
+if TYPE_CHECKING:
+    from .websocket import WebSocketTestSession
 
 __all__ = ["TestClient"]
 
@@ -123,6 +127,24 @@ class TestClient(httpx.Client):
             timeout=timeout,
             extensions=extensions,
         )
+
+    def websocket_connect(
+        self, url: str, subprotocols: Sequence[str] | None = None, **kwargs: Any
+    ) -> WebSocketTestSession:
+        """Return a session to be used with `with`. It needs the package websockets.
+
+        kwargs: what `request` takes, such as headers, params and cookies.
+        """
+        headers = kwargs.setdefault("headers", {})
+        headers.setdefault("connection", "upgrade")
+        headers.setdefault("sec-websocket-version", "13")
+        if subprotocols is not None:
+            headers.setdefault("sec-websocket-protocol", ", ".join(subprotocols))
+        try:
+            super().request("GET", urljoin("ws://testserver", url), **kwargs)
+        except Upgrade as upgrade:
+            return upgrade.session
+        raise RuntimeError(f"turboapi.testclient.TestClient: {url!r} is not the URL of a WebSocket")
 
     def __enter__(self) -> Self:
         """Start the server and run the application's start-up. Raises what the start-up raised."""

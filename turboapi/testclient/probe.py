@@ -16,7 +16,7 @@ __all__ = ["Call", "Probe"]
 class Call:
     """One request, from before it is sent until nothing runs for it any more."""
 
-    __slots__ = ("begun", "cancelled", "debug", "failure", "over", "scheme", "server")
+    __slots__ = ("begun", "cancelled", "debug", "failure", "over", "refusal", "scheme", "server")
 
     def __init__(self, scheme: str, server: list[Any]) -> None:
         self.scheme = scheme
@@ -27,6 +27,8 @@ class Call:
         self.failure: BaseException | None = None
         # What a template was rendered from.
         self.debug: dict[str, Any] | None = None
+        # The websocket.close of a conversation that was never accepted.
+        self.refusal: MutableMapping[str, Any] | None = None
         # The client asked for the end, so a cancellation is no failure.
         self.cancelled = False
         self.over = threading.Event()
@@ -82,11 +84,15 @@ class Probe:
             call.failure = exc
         return True
 
-    def debug(self, port: int, message: MutableMapping[str, Any], /) -> None:
-        """Keep what a template was rendered from."""
+    def message(self, port: int, message: MutableMapping[str, Any], /) -> None:
+        """Keep what no answer carries: what a template was rendered from, and the code of a refusal."""
         call = self._calls.get(port)
-        if call is not None:
+        if call is None:
+            return
+        if message["type"] == "http.response.debug":
             call.debug = message.get("info")
+        else:
+            call.refusal = message
 
     def ended(self, port: int, /) -> None:
         """Let the client go on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ._httpx import httpx
 from .probe import Call
@@ -11,9 +12,19 @@ from .running import Running
 from .servers import Servers
 from .wire import Connection
 
-__all__ = ["Transport"]
+if TYPE_CHECKING:
+    from .websocket import WebSocketTestSession
+
+__all__ = ["Transport", "Upgrade"]
 
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+class Upgrade(Exception):
+    """Not an error: the way of a WebSocket session through httpx."""
+
+    def __init__(self, session: WebSocketTestSession) -> None:
+        self.session = session
 
 
 class Transport(httpx.BaseTransport):
@@ -31,8 +42,12 @@ class Transport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Ask the engine, and return once the answer's head is here. Raises what left the application before it."""
-        body = request.read()
         call = call_of(request)
+        if call.scheme in ("ws", "wss"):
+            from .websocket import WebSocketTestSession
+
+            raise Upgrade(WebSocketTestSession(request, self.servers, call))
+        body = request.read()
         server = self.servers.acquire()
         try:
             connection = self._take(server)

@@ -66,12 +66,27 @@ class Connection:
             if event is None:
                 return None
 
+    def upgrade(self, target: bytes, fields: Sequence[tuple[bytes, bytes]]) -> tuple[Head | None, bytes]:
+        """Ask for another protocol; return the answer's head, of status 101 if granted, and what came behind it."""
+        request = h11.Request(method=b"GET", target=target, headers=list(fields))
+        self._write((self._h11.send(request) or b"") + (self._h11.send(h11.EndOfMessage()) or b""))
+        while True:
+            event = self._next(informational=True)
+            if isinstance(event, h11.InformationalResponse):
+                if event.status_code == 101:
+                    head = Head(101, [(bytes(name), bytes(value)) for name, value in event.headers.raw_items()])
+                    return head, self._h11.trailing_data[0]
+            elif isinstance(event, h11.Response):
+                return Head(event.status_code, _own(event.headers)), b""
+            elif event is None:
+                return None, b""
+
     def body(self) -> Iterator[bytes]:
         """Yield the answer's body. It ends early where the server closed early; `reusable` tells."""
         while isinstance(event := self._next(), h11.Data):
             yield bytes(event.data)
 
-    def _next(self) -> h11.Event | None:
+    def _next(self, *, informational: bool = False) -> h11.Event | None:
         """Return the next event, None when nothing more comes."""
         while True:
             try:
@@ -83,7 +98,7 @@ class Connection:
                     self._h11.receive_data(self.sock.recv(_CHUNK))
                 except ConnectionError:
                     self._h11.receive_data(b"")
-            elif isinstance(event, h11.InformationalResponse):
+            elif isinstance(event, h11.InformationalResponse) and not informational:
                 continue
             elif event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
                 return None

@@ -1,0 +1,177 @@
+"""WebSocket sessions: what a caller sees is what Starlette's test client shows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from fastapi import Cookie, Depends, FastAPI, Header, WebSocket, WebSocketDisconnect, WebSocketException
+from starlette.responses import PlainTextResponse
+from starlette.testclient import WebSocketDenialResponse
+
+from tests.testclient.both import Both, outcome
+
+
+class Broken(Exception):
+    """What the application raises."""
+
+
+def talkative() -> FastAPI:
+    app = FastAPI()
+    app.state.steps = []
+
+    @app.websocket("/echo")
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        try:
+            while True:
+                message = await websocket.receive()
+                if message["type"] == "websocket.disconnect":
+                    app.state.steps.append(("left", message["code"]))
+                    return
+                if message.get("text") is not None:
+                    await websocket.send_text(message["text"])
+                else:
+                    await websocket.send_bytes(message["bytes"])
+        finally:
+            app.state.steps.append("end")
+
+    @app.websocket("/about/{name}")
+    async def about(
+        websocket: WebSocket, name: str, q: str = "none", a: str | None = Cookie(None), x_b: str | None = Header(None)
+    ) -> None:
+        await websocket.accept(subprotocol="two", headers=[(b"x-extra", b"1")])
+        await websocket.send_json(
+            {
+                "name": name,
+                "q": q,
+                "cookie": a,
+                "header": x_b,
+                "url": str(websocket.url),
+                "client": websocket.client,
+                "subprotocols": websocket.scope["subprotocols"],
+                "agent": websocket.headers["user-agent"],
+                "host": websocket.headers["host"],
+                "state": dict(websocket.state._state),
+            }
+        )
+        await websocket.send_json(await websocket.receive_json(), mode="binary")
+        await websocket.close(3001, "enough")
+
+    def refuse() -> None:
+        raise WebSocketException(1008, "not you")
+
+    @app.websocket("/refused", dependencies=[Depends(refuse)])
+    async def refused(websocket: WebSocket) -> None:
+        await websocket.accept()
+
+    @app.websocket("/closed")
+    async def closed(websocket: WebSocket) -> None:
+        await websocket.close(4004, "no")
+
+    @app.websocket("/denied")
+    async def denied(websocket: WebSocket) -> None:
+        await websocket.send_denial_response(PlainTextResponse("pay first", 402, {"x-price": "1"}))
+
+    @app.websocket("/broken/{when}")
+    async def broken(websocket: WebSocket, when: str) -> None:
+        if when == "before":
+            raise Broken(when)
+        await websocket.accept()
+        if when == "during":
+            await websocket.send_text("one")
+            raise Broken(when)
+        try:
+            await websocket.receive_text()
+        except WebSocketDisconnect:
+            raise Broken(when) from None
+
+    @app.websocket("/silent")
+    async def silent(websocket: WebSocket) -> None:
+        await websocket.accept()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            app.state.steps.append("silent end")
+
+    return app
+
+
+def test_echo_of_every_kind(both: Both) -> None:
+    def do(client: Any) -> Any:
+        with client.websocket_connect("/echo") as session:
+            session.send_text("grüße")
+            found = [session.receive_text()]
+            session.send_bytes(b"\x00\xff")
+            found.append(session.receive_bytes())
+            session.send_json({"a": [1, None]})
+            found.append(session.receive_json())
+            session.send_json([2], mode="binary")
+            found.append(session.receive_json(mode="binary"))
+            session.send({"type": "websocket.receive", "text": "x" * 200_000})
+            found.append(session.receive())
+        return found, client.app.state.steps[-1]
+
+    assert both(talkative, do)[1] == "end"
+
+
+def test_handshake_and_close(both: Both) -> None:
+    def do(client: Any) -> Any:
+        with client.websocket_connect(
+            "/about/Ann?q=1", subprotocols=["one", "two"], headers={"X-B": "b"}, cookies={"a": "c"}
+        ) as session:
+            found = [session.receive_json(), session.accepted_subprotocol, list(session.extra_headers)]
+            session.send_json("bye")
+            found.append(session.receive_json(mode="binary"))
+            with pytest.raises(WebSocketDisconnect) as left:
+                session.receive_text()
+        return found, left.value.code, left.value.reason
+
+    with pytest.warns(DeprecationWarning, match="cookies"):  # of one request; httpx says so
+        assert both(talkative, do)[1:] == (3001, "enough")
+
+
+@pytest.mark.parametrize("path", ["/refused", "/closed", "/none", "/denied"])
+def test_refusals(both: Both, path: str) -> None:
+    def do(client: Any) -> Any:
+        try:
+            with client.websocket_connect(path):
+                pass
+        except WebSocketDenialResponse as denied:
+            return denied.status_code, denied.content, denied.headers["x-price"]
+        except WebSocketDisconnect as left:
+            return left.code, left.reason
+
+    assert both(talkative, do) is not None
+
+
+@pytest.mark.parametrize("when", ["before", "during", "after"])
+def test_exceptions_reach_the_caller(both: Both, when: str) -> None:
+    def do(client: Any) -> Any:
+        def talk() -> Any:
+            with client.websocket_connect(f"/broken/{when}") as session:
+                return session.receive_text() if when == "during" else None
+
+        return outcome(talk)
+
+    assert both(talkative, do)["raised"] == "Broken"
+
+
+def test_a_silent_application_is_cancelled(both: Both) -> None:
+    def do(client: Any) -> Any:
+        with client.websocket_connect("/silent"):
+            pass
+        return client.app.state.steps
+
+    assert both(talkative, do) == ["silent end"]
+
+
+def test_without_with_on_the_client(both: Both) -> None:
+    def do(client: Any) -> Any:
+        with client.websocket_connect("/echo") as one, client.websocket_connect("/echo") as two:
+            one.send_text("1")
+            two.send_text("2")
+            return two.receive_text(), one.receive_text()
+
+    assert both(talkative, do, enter=False) == ("2", "1")
