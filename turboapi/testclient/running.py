@@ -35,6 +35,7 @@ def settings_of(given: Options | None) -> Settings:
     """
     values: dict[str, Any] = {"server_header": None, "date_header": False, **(given or {})}
     fixed = {"host": "127.0.0.1", "port": 0, "uds": None, "access_log": False, "lifespan": "off", "timeout_stop": 0.0}
+    fixed["verify"] = False
     clash = next((name for name in fixed if name in values), None)
     if clash is not None:
         raise TypeError(f"turboapi.testclient.TestClient: {clash!r} of the server is the test client's own")
