@@ -280,3 +280,22 @@ def test_telemetry_is_fastapis(both: Both) -> None:
     app._telemetry["tracer_provider"] = Provider()
     assert compile_app(app).notice == "All routes run as fallback: telemetry is on."
     assert app._telemetry in pair.made.watch.dicts
+
+
+def test_websocket_routes_are_listed_in_their_place() -> None:
+    app = app_with()
+    router = APIRouter(prefix="/inner")
+
+    @router.websocket("/ws/{name}")
+    async def talk(websocket: fastapi.WebSocket, name: str) -> None:
+        await websocket.accept()
+
+    app.include_router(router)
+    app.get("/last")(read)
+    made = compile_app(app)
+    assert [(route.path, route.methods, route.outcome) for route in made.report] == [
+        ("/", ("GET",), "compiled"),
+        ("/inner/ws/{name}", ("WEBSOCKET",), "fallback: WebSocket, through the application's ASGI interface"),
+        ("/last", ("GET",), "compiled"),
+    ]
+    assert [route["path"] for route in json.loads(made.table)["routes"]] == ["/", "/last"]
