@@ -138,7 +138,7 @@ func (c *Core) FD() int { return c.transport.FD() }
 // switches of threads, so a server with little to do does not.
 const (
 	yieldAfter = 5_000_000 // ns
-	yieldTurns = 50        // in that time, at least
+	yieldTurns = 4        // in that time, at least
 )
 
 func (c *Core) yield() {
@@ -189,6 +189,10 @@ func (c *Core) Wake() {
 		c.host.Waker.Wake()
 	}
 }
+
+// WakeFD is an eventfd: 1 written to it, or to a duplicate, does what Wake does.
+// -1 on a system without such descriptors.
+func (c *Core) WakeFD() int { return c.host.Waker.eventFD() }
 
 // SetTable replaces the route table, given as JSON. Requests read from now on
 // use it. The loop's thread.

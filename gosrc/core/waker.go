@@ -42,8 +42,9 @@ func (w *Waker) Pending() bool { return w.set.Load() }
 // Clear makes FD unreadable. The loop's thread.
 func (w *Waker) Clear() {
 	// Nothing to read: a Wake has set the flag and not written yet. The flag
-	// stays, since FD becomes readable once more and has to be read then.
-	if w.set.Load() && w.read() {
+	// stays, since FD becomes readable once more and has to be read then. Who
+	// writes to WakeFD sets no flag.
+	if w.read() {
 		// Only now: a Wake before this line finds the flag and writes nothing,
 		// but its work is visible to who looks after Clear.
 		w.set.Store(false)

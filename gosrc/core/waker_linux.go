@@ -29,4 +29,6 @@ func (w *Waker) read() bool {
 	return n == 8
 }
 
+func (w *Waker) eventFD() int { return w.wr }
+
 func (w *Waker) free() { syscall.Close(w.rd) }

@@ -34,6 +34,8 @@ func (w *Waker) read() bool {
 	return n == 1 && err == nil
 }
 
+func (w *Waker) eventFD() int { return -1 }
+
 func (w *Waker) free() {
 	syscall.Close(w.rd)
 	syscall.Close(w.wr)

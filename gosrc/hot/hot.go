@@ -22,10 +22,14 @@ import (
 //export turboPing
 func turboPing() C.int { return 1 }
 
-// turboTurn is core.Turn. The loop's thread; ev has room for n events.
+// turboTurn is core.Flush of nx exchanges and core.Turn, in one call. The loop's
+// thread; ev has room for n events.
 //
 //export turboTurn
-func turboTurn(handle C.int64_t, ev *C.turbo_event, n C.int32_t) C.int32_t {
+func turboTurn(handle C.int64_t, ev *C.turbo_event, n C.int32_t, xs **C.turbo_exchange, nx C.int32_t) C.int32_t {
+	if nx > 0 {
+		turboFlush(handle, xs, nx)
+	}
 	c := core.Lookup(int64(handle))
 	if c == nil {
 		return 0
@@ -40,6 +44,17 @@ func turboTurn(handle C.int64_t, ev *C.turbo_event, n C.int32_t) C.int32_t {
 func turboFlush(handle C.int64_t, xs **C.turbo_exchange, n C.int32_t) {
 	// Safe: bridge.Exchange is the layout of turbo_exchange, records are C memory, and xs outlives the call.
 	core.Flush(int64(handle), unsafe.Slice((**bridge.Exchange)(unsafe.Pointer(xs)), int(n)))
+}
+
+// turboWakeFD is core.WakeFD, -1 for an unknown server. The loop's thread.
+//
+//export turboWakeFD
+func turboWakeFD(handle C.int64_t) C.int {
+	c := core.Lookup(int64(handle))
+	if c == nil {
+		return -1
+	}
+	return C.int(c.WakeFD())
 }
 
 // turboWake is core.Wake. Any thread.

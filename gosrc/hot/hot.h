@@ -150,6 +150,7 @@ typedef struct {
     turbo_exchange **done; /* answered, not flushed */
     _Atomic int n_done;
     int cap_done;
+    _Atomic uint64_t handed_at; /* ns when `done` was left to the loop, 0: it was not; changed under mu */
     hot_worker *idle, *all; /* idle: LIFO, so that surplus threads stay idle and end */
     _Atomic int n_idle, n_threads, awake, running;
     int starting;      /* threads asked for, not arrived yet */
@@ -181,6 +182,7 @@ struct hot_server {
     int64_t handle;
     unsigned long loop_thread;
     int fd;
+    int wake_fd; /* our own descriptor of the eventfd that wakes the loop, or -1 */
     bool closed, in_turn, eager, flush_due;
     bool hold_gil_now;
     uint64_t hold_gil_until;
@@ -231,6 +233,7 @@ exchange_detached(turbo_exchange *x)
 }
 
 /* server.c */
+void server_wake_loop(hot_server *srv);                   /* any thread, no Go where that can be */
 void server_mark(hot_server *srv, turbo_exchange *x);     /* loop: x->ops wait for a flush */
 void server_flush(hot_server *srv);                       /* loop: hand all marked exchanges to Go */
 int server_flush_soon(hot_server *srv);                   /* loop, outside a turn: flush in the next iteration */
@@ -277,6 +280,9 @@ extern PyType_Spec job_spec;
 int lane_init(hot_lane *lane, int limit, int queue_limit);
 void lane_push(hot_server *srv, turbo_exchange *first, turbo_exchange *last, int n);
 PyObject *lane_main(hot_server *srv, PyObject *noargs);
+#define LANE_FLUSH_MAX 256
+int lane_take_done(hot_lane *lane, turbo_exchange *batch[LANE_FLUSH_MAX]); /* any thread; the caller flushes them */
+void lane_wake_for_rest(hot_server *srv);
 void lane_stop(hot_server *srv);
 void lane_refuse(hot_server *srv, turbo_exchange *x); /* 503, soon again */
 void lane_refuse_all(hot_server *srv);
@@ -366,9 +372,9 @@ extern bool hot_forked;
 void leave_if_forked(void); /* where the loop calls */
 
 static inline int
-go_turn(hot_server *srv)
+go_turn(hot_server *srv, turbo_exchange **done, int n)
 {
-    return hot_forked ? 0 : turboTurn(srv->handle, srv->events, HOT_TURN_MAX);
+    return hot_forked ? 0 : turboTurn(srv->handle, srv->events, HOT_TURN_MAX, done, n);
 }
 
 static inline void

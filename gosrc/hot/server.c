@@ -1,6 +1,7 @@
 /* The server object: what one turn, its lanes and its plans share. */
 #include "hot.h"
 
+#include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -141,6 +142,18 @@ back_drop_all(hot_server *srv)
 }
 
 void
+server_wake_loop(hot_server *srv)
+{
+    uint64_t one = 1;
+    if (hot_forked) {
+        return;
+    }
+    if (srv->wake_fd < 0 || write(srv->wake_fd, &one, sizeof one) != sizeof one) {
+        go_wake(srv);
+    }
+}
+
+void
 server_mark(hot_server *srv, turbo_exchange *x)
 {
     if (x->lane_state & X_MARKED) {
@@ -262,7 +275,7 @@ server_give_back(hot_server *srv, turbo_exchange *x, int kind, PyObject *payload
     int before = atomic_fetch_add(&srv->n_back, 1);
     pthread_mutex_unlock(&srv->back_mu);
     if (before == 0) {
-        go_wake(srv);
+        server_wake_loop(srv);
     }
 }
 
@@ -540,6 +553,7 @@ server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (srv == NULL) {
         return NULL;
     }
+    srv->wake_fd = -1;
     pthread_mutex_init(&srv->back_mu, NULL);
     if (lane_init(&srv->lane, limit, queue_limit) < 0) {
         PyErr_SetString(PyExc_RuntimeError, "turboapi: the call lane could not be made");
@@ -548,6 +562,9 @@ server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     srv->st = hot_state_of(type);
     srv->handle = handle;
     srv->fd = fd;
+    /* A duplicate: a call thread may wake a server whose own descriptors are closed, and numbers are used again. */
+    int wake_fd = hot_forked ? -1 : turboWakeFD(handle);
+    srv->wake_fd = wake_fd < 0 ? -1 : fcntl(wake_fd, F_DUPFD_CLOEXEC, 0);
     srv->loop_thread = PyThread_get_thread_ident();
     srv->eager = eager;
     srv->loop = Py_NewRef(loop);
@@ -660,6 +677,9 @@ server_dealloc(hot_server *srv)
     server_clear(srv);
     lane_free(&srv->lane);
     pthread_mutex_destroy(&srv->back_mu);
+    if (srv->wake_fd >= 0) {
+        close(srv->wake_fd);
+    }
     free(srv->events);
     free(srv->dirty);
     type->tp_free((PyObject *)srv);

@@ -1,6 +1,7 @@
 /* One turn of the server, as a callback of the asyncio loop.
 
-     Go: wait(0), accept, read, parse, route    -> events      (GIL released)
+     Go: write what call threads answered, wait(0), accept,
+         read, parse, route                     -> events      (GIL released)
      here: call lane first, then step the loop lane
      Go: write the answers, feed pipelined requests             (GIL released)
 
@@ -13,21 +14,25 @@
 #define GIL_WAIT_NS 200000u     /* a longer wait for the GIL means that a call thread computes */
 #define GIL_HOLD_NS 50000000u   /* then turns keep the GIL for this long before trying again */
 
-/* Ask Go for events. Giving up the GIL to a thread that computes costs a whole
+/* Give Go what the call threads have left, and ask it for events. Giving up the GIL to a thread that computes costs a whole
    switch interval, so it is kept while that was seen lately. */
 static int
 next_events(hot_server *srv)
 {
+    turbo_exchange *done[LANE_FLUSH_MAX];
     uint64_t now = hot_now();
     int n;
     srv->hold_gil_now = now < srv->hold_gil_until;
     if (srv->hold_gil_now) {
-        return go_turn(srv);
+        n = go_turn(srv, done, lane_take_done(&srv->lane, done));
+        lane_wake_for_rest(srv);
+        return n;
     }
     PyThreadState *ts = PyEval_SaveThread();
-    n = go_turn(srv);
+    n = go_turn(srv, done, lane_take_done(&srv->lane, done));
     now = hot_now();
     PyEval_RestoreThread(ts);
+    lane_wake_for_rest(srv);
     uint64_t after = hot_now();
     if (after - now > GIL_WAIT_NS) {
         srv->hold_gil_until = after + GIL_HOLD_NS;
