@@ -82,7 +82,7 @@ typedef struct {
 #define PLAN_MAX_STAGES 8
 #define PLAN_MAX_ARGS 256
 
-/* Immutable after plan_new, but for `cost`. */
+/* Immutable after plan_new, but for what its calls on the call lane have shown. */
 typedef struct {
     PyObject_HEAD
     hot_stage stages[PLAN_MAX_STAGES];
@@ -95,6 +95,7 @@ typedef struct {
     int status;
     PyObject *media, *name;
     _Atomic double cost; /* seconds a call on the call lane takes, moving average */
+    uint64_t wary_until; /* ns: a call has blocked against all expectation lately; GIL held */
 } hot_plan;
 
 #define HOT_TURN_MAX 256 /* exchanges in one turn */
@@ -152,7 +153,8 @@ typedef struct {
     int cap_done;
     _Atomic uint64_t handed_at; /* ns when `done` was left to the loop, 0: it was not; changed under mu */
     hot_worker *idle, *all; /* idle: LIFO, so that surplus threads stay idle and end */
-    _Atomic int n_idle, n_threads, awake, running;
+    _Atomic int n_idle, n_threads, awake;
+    int in_call;       /* threads inside a handler; GIL held */
     int starting;      /* threads asked for, not arrived yet */
     uint64_t asked_at; /* ns when the last of them was */
     uint64_t ask_from; /* ns: none is asked for before, since none could be started */
