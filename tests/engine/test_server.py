@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
 import socket
@@ -282,6 +283,26 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+class Mallinfo(ctypes.Structure):
+    """glibc's struct mallinfo2."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+    ]
+
+
+def in_use() -> tuple[int, int]:
+    """Return the bytes that malloc has given out (0 where the C library cannot tell), and Python's memory blocks."""
+    gc.collect()
+    tell = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if tell is None:
+        return 0, sys.getallocatedblocks()
+    tell.restype = Mallinfo
+    info = tell()
+    return info.uordblks + info.hblkhd, sys.getallocatedblocks()
+
+
 def thousand(transport: str, times: int) -> None:
     """Start and stop `times` servers in this process, and hold what is left against what was there early on."""
     app = hello()
@@ -291,22 +312,25 @@ def thousand(transport: str, times: int) -> None:
             assert get(server).status == 200
             assert get(server, "/call").status == 200
 
-    def many(times: int) -> int:
-        """Start and stop this many; return how many bytes of memory that took."""
-        before = resident()
+    def many(times: int) -> tuple[int, int]:
+        """Start and stop this many; return what that left: bytes from malloc, Python's blocks."""
+        before = in_use()
         for _ in range(times):
             once()
-        gc.collect()
-        return resident() - before
+        after = in_use()
+        return after[0] - before[0], after[1] - before[1]
 
-    many(300)  # until the allocators, Python's and Go's, have what they want
-    threads, descriptors = threading.active_count(), open_descriptors()
-    # A leak shows in every part. What the allocators take once, at a moment of their own, shows in one of them.
-    taken = [many((times - 300) // 4) for _ in range(4)]
+    many(300)  # until everything that is kept for good is there
+    threads, descriptors, pages = threading.active_count(), open_descriptors(), resident()
+    # A leak shows in every part. What somebody takes once, at a moment of his own, shows in one of them.
+    part = (times - 300) // 7
+    taken = [many(part) for _ in range(7)]
     eventually(lambda: (threading.active_count(), open_descriptors()) == (threads, descriptors))
     assert control.stats(0)["servers"] == 0
-    # A leak of 1 KB a start would be more.
-    assert sorted(taken)[1] < 150_000, taken
+    malloc, blocks = (sorted(each)[3] / part for each in zip(*taken, strict=True))
+    assert (malloc < 100, blocks < 3) == (True, True), taken
+    # Go's memory is in here only. Its heap, and Python's, grow in steps of a megabyte: 5 KB a start would be more.
+    assert resident() - pages < 3_000_000
 
 
 @pytest.mark.slow
