@@ -407,6 +407,10 @@ answer_result(hot_server *srv, turbo_exchange *x, PyObject *result, bool on_loop
         if (PyBytes_CheckExact(result)) {
             return answer_bytes(srv, x, result);
         }
+        if (result == Py_None && plan->inner != NULL) {
+            task_answered(srv, x); // middleware has sent what it had to
+            return 1;
+        }
         return answer_response(srv, x, result, on_loop);
     }
     made = call_in_context(x, plan->encode, result, NULL); // new

@@ -509,6 +509,8 @@ proxy_close(turbo_exchange *x)
     }
     Py_CLEAR(p->request); // it holds receive and send, and so the proxy
     Py_CLEAR(p->on_gone);
+    Py_CLEAR(p->receive);
+    Py_CLEAR(p->send);
     Py_DECREF(p);
 }
 
@@ -847,8 +849,13 @@ proxy_bound(hot_proxy *p, int which)
 }
 
 static PyMethodDef proxy_methods[] = {
-    {"receive", proxy_receive, METH_NOARGS, PyDoc_STR("receive() -> awaitable of the next ASGI message.")},
-    {"send", proxy_send, METH_O, PyDoc_STR("send(message) -> awaitable of None.")},
+    {"call", (PyCFunction)(void (*)(void))lend_call, METH_FASTCALL,
+     PyDoc_STR("call(stage, argument) -> the stage's result, coroutine or future: the route's plan under middleware.")},
+    {"encode", lend_encode, METH_O, PyDoc_STR("encode(result) -> bytes | Response: the last stage's result.")},
+    {"matches", (PyCFunction)(void (*)(void))lend_matches, METH_FASTCALL,
+     PyDoc_STR("matches(scope, root_path) -> bool: the scope still says what was received.")},
+    {"enter", (PyCFunction)(void (*)(void))lend_enter, METH_FASTCALL,
+     PyDoc_STR("enter(scope, receive, send) -> None: what middleware hands on to the route.")},
     {"scope", proxy_scope, METH_NOARGS, PyDoc_STR("scope() -> dict: the exchange's ASGI scope, the same each time.")},
     {"on_gone", proxy_on_gone, METH_O, PyDoc_STR("on_gone(callback): call it once when the client leaves.")},
     {"begin", (PyCFunction)(void (*)(void))stream_begin, METH_FASTCALL, PyDoc_STR("begin(status, raw_headers)")},
@@ -887,7 +894,23 @@ proxy_set_request(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
     return 0;
 }
 
+static PyObject *
+proxy_get_receive(PyObject *self, void *Py_UNUSED(closure))
+{
+    hot_proxy *p = (hot_proxy *)self;
+    return p->receive != NULL ? Py_NewRef(p->receive) : proxy_bound(p, 0);
+}
+
+static PyObject *
+proxy_get_send(PyObject *self, void *Py_UNUSED(closure))
+{
+    hot_proxy *p = (hot_proxy *)self;
+    return p->send != NULL ? Py_NewRef(p->send) : proxy_bound(p, 1);
+}
+
 static PyGetSetDef proxy_getset[] = {
+    {"receive", proxy_get_receive, NULL, PyDoc_STR("receive() -> awaitable of the next ASGI message."), NULL},
+    {"send", proxy_get_send, NULL, PyDoc_STR("send(message) -> awaitable of None."), NULL},
     {"request", proxy_get_request, proxy_set_request, PyDoc_STR("What an entry leaves for exception handlers."), NULL},
     {"disconnected", proxy_get_gone, NULL, PyDoc_STR("True once the client left or the exchange is over."), NULL},
     {"started", proxy_get_started, NULL, PyDoc_STR("True once a response head was sent through send."), NULL},
@@ -902,6 +925,10 @@ proxy_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(p->srv);
     Py_VISIT(p->scope);
     Py_VISIT(p->request);
+    Py_VISIT(p->receive);
+    Py_VISIT(p->send);
+    Py_VISIT(p->lent);
+    Py_VISIT(p->outer);
     Py_VISIT(p->waiters);
     Py_VISIT(p->drain);
     Py_VISIT(p->on_gone);
@@ -915,6 +942,10 @@ proxy_clear(PyObject *self)
     hot_proxy *p = (hot_proxy *)self;
     Py_CLEAR(p->scope);
     Py_CLEAR(p->request);
+    Py_CLEAR(p->receive);
+    Py_CLEAR(p->send);
+    Py_CLEAR(p->lent);
+    Py_CLEAR(p->outer);
     Py_CLEAR(p->waiters);
     Py_CLEAR(p->drain);
     Py_CLEAR(p->on_gone);

@@ -50,7 +50,7 @@ typedef struct {
             X(add_done_callback) X(call_soon) X(call_soon_threadsafe) X(create_future) X(set_result) X(cancel)         \
                 X(status_code) X(raw_headers) X(background) X(quick) X(handle) X(stages) X(args) X(encode) X(plain)    \
                     X(media) X(name) X(call) X(lane) X(coroutine) X(source) X(index) X(copy) X(__call__) X(__await__)  \
-                        X(exception) X(cancelled) X(_turbo_outermost) X(always) X(throw) X(lists) X(dicts) X(attrs)     \
+                        X(exception) X(cancelled) X(inner) X(set_exception) X(_turbo_outermost) X(always) X(throw) X(lists) X(dicts) X(attrs)     \
                             X(default) X(stream_response) X(listen_for_disconnect) X(text) X(bytes) X(code) X(reason) X(subprotocol) X(subprotocols)
 #define HOT_NAME_FIELD(n) PyObject *s_##n;
     HOT_NAMES(HOT_NAME_FIELD)
@@ -94,6 +94,7 @@ typedef struct {
     bool plain, preset;
     int status;
     PyObject *media, *name;
+    PyObject *inner;     /* the route's own plan (hot_plan), where this one is the middleware around it; or NULL */
     _Atomic double cost; /* seconds a call on the call lane takes, moving average */
     uint64_t wary_until; /* ns: a call has blocked against all expectation lately; GIL held */
 } hot_plan;
@@ -113,6 +114,8 @@ typedef struct hot_proxy hot_proxy;
    the loop may use receive() while the call thread answers; changed with the GIL held. */
 enum {
     X_STAGE = 0x0f,
+    X_ORPHAN = 0x10, /* lent, and the task that waits for it has ended: whoever gets it back answers */
+    X_LENT = 0x20,   /* the call lane has it for a task: see lend.c */
     X_ANSWERS = 0x40, /* a call thread writes the answer: the loop asks nothing of Go for x */
     X_MARKED = 0x80   /* in the loop's list, or in Go from there: a call thread leaves the answer to the loop */
 };
@@ -276,6 +279,7 @@ int task_cancel_of(hot_server *srv, uint16_t port); /* those of one client; how 
 void task_tell_all(hot_server *srv); /* the server is closed: for them their clients have left */
 int task_traverse_all(hot_server *srv, visitproc visit, void *arg);
 void task_drop_all(hot_server *srv); /* nothing can reach them any more */
+void task_answered(hot_server *srv, turbo_exchange *x); /* a plan's coroutine has sent the answer itself */
 extern PyType_Spec job_spec;
 
 /* lane.c: the call lane */
@@ -308,6 +312,18 @@ int answer_headers(hot_server *srv, turbo_exchange *x, PyObject *headers, bool c
 int out_append(turbo_exchange *x, const char *p, size_t n);
 int fields_append(turbo_exchange *x, const char *name, size_t nlen, const char *value, size_t vlen);
 
+/* lend.c: a route's plan as something that middleware calls */
+PyObject *lend_call(PyObject *proxy, PyObject *const *args, Py_ssize_t n);
+PyObject *lend_encode(PyObject *proxy, PyObject *result);
+PyObject *lend_matches(PyObject *proxy, PyObject *const *args, Py_ssize_t n);
+PyObject *lend_enter(PyObject *proxy, PyObject *const *args, Py_ssize_t n);
+PyObject *lend_value(hot_server *srv, turbo_exchange *x,
+                     PyObject *result /* stolen */); /* call lane: what the task gets */
+void lend_back(hot_server *srv, turbo_exchange *x, bool ok, PyObject *payload /* stolen */); /* loop */
+void lend_refuse(hot_server *srv, turbo_exchange *x); /* loop: 503 for the task */
+void lend_orphan(hot_server *srv, turbo_exchange *x, PyObject *result /* stolen */); /* loop: the task has ended */
+bool lend_keep(turbo_exchange *x); /* whoever drops x: its task still has it, and drops it later */
+
 /* json.c */
 int json_is_plain(PyObject *o, int depth);
 
@@ -322,6 +338,8 @@ struct hot_proxy {
     turbo_exchange *x; /* NULL once the exchange is over */
     PyObject *scope; /* made on first use */
     PyObject *request; /* the Request an entry made, for exception handlers; or NULL */
+    PyObject *receive, *send; /* what middleware hands on instead of our own, or NULL */
+    PyObject *lent, *outer; /* while the exchange is lent: the future of who waits, and the plan around */
     PyObject *waiters; /* list of futures, or NULL */
     PyObject *drain; /* the same for send */
     PyObject *on_gone; /* called once when the client leaves; or NULL */

@@ -281,6 +281,10 @@ void
 lane_refuse(hot_server *srv, turbo_exchange *x)
 {
     atomic_fetch_add(&srv->lane.refused, 1);
+    if (x->lane_state & X_LENT) {
+        lend_refuse(srv, x);
+        return;
+    }
     answer_text(x, 503, "Service Unavailable", "retry-after", "1");
     server_release(srv, x);
     server_mark(srv, x);
@@ -431,8 +435,11 @@ call_stage(hot_server *srv, hot_plan *plan, turbo_exchange *x, int stage)
 static int
 finish_call(hot_server *srv, turbo_exchange *x, PyObject *result)
 {
-    if (x->lane_state & X_MARKED) {
-        /* A task on the loop waits for the body, and Go may be reading the record at this moment. */
+    if (x->lane_state & (X_MARKED | X_LENT)) {
+        /* A task on the loop waits for the body, and Go may be reading the record at this moment; or for the result. */
+        if (x->lane_state & X_LENT) {
+            result = lend_value(srv, x, result); // stolen
+        }
         bool ok = result != NULL;
         server_give_back(srv, x, ok ? BACK_DONE : BACK_RAISED, ok ? result : hot_take_exception()); // stolen
         return 1;
@@ -715,11 +722,19 @@ lane_refuse_all(hot_server *srv)
     take_all(srv, lane_refuse);
 }
 
+static void
+drop(hot_server *srv, turbo_exchange *x)
+{
+    if (!lend_keep(x)) {
+        server_drop(srv, x);
+    }
+}
+
 /* Give them up. No thread is in the lane. */
 void
 lane_drop_all(hot_server *srv)
 {
-    take_all(srv, server_drop);
+    take_all(srv, drop);
 }
 
 /* Tell all threads to end. Returns whether the watchdog has to be joined, which is so once. */

@@ -155,6 +155,21 @@ done:
     return rc;
 }
 
+/* The plan that middleware is around. Its depth is one: what makes HotPlans nests no further. */
+static int
+read_inner(hot_state *st, hot_plan *plan, PyObject *source)
+{
+    PyObject *inner = get(source, st->s_inner); // new
+    if (inner == NULL) {
+        return -1;
+    }
+    if (inner != Py_None) {
+        plan->inner = plan_new(st, inner); // new
+    }
+    Py_DECREF(inner);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 /* A plan from a turboapi.plan.HotPlan. New reference, or NULL with an exception set. */
 PyObject *
 plan_new(hot_state *st, PyObject *source)
@@ -177,6 +192,9 @@ plan_new(hot_state *st, PyObject *source)
     }
     if (plan->encode == Py_None) {
         Py_CLEAR(plan->encode);
+    }
+    if (read_inner(st, plan, source) < 0) {
+        goto fail;
     }
     plan->status = (int)status;
     plan->preset = status == 200 && PyObject_RichCompareBool(plan->media, st->json_type, Py_EQ) == 1;
@@ -201,6 +219,7 @@ plan_dealloc(PyObject *self)
     PyMem_Free(plan->args);
     Py_XDECREF(plan->kwnames);
     Py_XDECREF(plan->encode);
+    Py_XDECREF(plan->inner);
     Py_XDECREF(plan->media);
     Py_XDECREF(plan->name);
     type->tp_free(self);
@@ -219,6 +238,7 @@ plan_traverse(PyObject *self, visitproc visit, void *arg)
         Py_VISIT(plan->args[i].value);
     }
     Py_VISIT(plan->encode);
+    Py_VISIT(plan->inner);
     return 0;
 }
 

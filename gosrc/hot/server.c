@@ -114,7 +114,7 @@ server_drop(hot_server *srv, turbo_exchange *x)
 static void
 back_drop(hot_server *srv, turbo_exchange *x, PyObject *payload)
 {
-    if (x != NULL) {
+    if (x != NULL && !lend_keep(x)) {
         server_release(srv, x);
         go_flush(srv, &x, 1);
     }

@@ -52,7 +52,11 @@ job_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *Py_UNUS
     job->x = NULL; // from here on another owner's
     Py_CLEAR(job->task);
     PyObject *result = PyObject_CallMethodNoArgs(args[0], srv->st->s_result); // new
-    finish(srv, x, job->kind, result);
+    if (x->lane_state & X_LENT) {
+        lend_orphan(srv, x, result); // stolen
+    } else {
+        finish(srv, x, job->kind, result); // stolen
+    }
     Py_DECREF(job); // the registry's
     Py_RETURN_NONE;
 }
@@ -63,7 +67,8 @@ job_traverse(hot_job *job, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(job));
     Py_VISIT(job->srv);
     Py_VISIT(job->task);
-    return job->x == NULL ? 0 : exchange_traverse(job->x, visit, arg);
+    /* While it is lent, the lane's lists visit it. */
+    return job->x == NULL || job->x->lane_state & X_LENT ? 0 : exchange_traverse(job->x, visit, arg);
 }
 
 /* A loop that ended early leaves tasks behind; the server's clear gives up their exchanges. */
@@ -296,6 +301,12 @@ finish_app(hot_server *srv, turbo_exchange *x, int kind, bool ok)
         }
     }
     done_with(srv, x);
+}
+
+void
+task_answered(hot_server *srv, turbo_exchange *x)
+{
+    finish_app(srv, x, JOB_APP, true);
 }
 
 /* The end of errors.handle: a response, or None where it has answered itself. */

@@ -98,6 +98,10 @@ run_back(hot_server *srv, hot_back *back)
     PyObject *payload = back->payload; // strong
     if (x != NULL) {
         proxy_event(srv, x, TURBO_EV_BODY); // who waited while a call thread answered looks again
+        if (x->lane_state & X_LENT) {
+            lend_back(srv, x, back->kind != BACK_RAISED, payload); // stolen
+            return;
+        }
     }
     switch (back->kind) {
     case BACK_STAGE:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .plans import Arg, CompiledApp, Fallback, HotPlan, RouteReport, Stage, Watch
+from .plans import Arg, CompiledApp, Fallback, HotPlan, MiddlewareReport, RouteReport, Stage, Watch
 from .whole import whole_fallback
 
-__all__ = ["Arg", "CompiledApp", "Fallback", "HotPlan", "RouteReport", "Stage", "Watch", "compile_app"]
+__all__ = ["Arg", "CompiledApp", "Fallback", "HotPlan", "MiddlewareReport", "RouteReport", "Stage", "Watch", "compile_app"]
 
 
 def compile_app(app: Any) -> CompiledApp:

@@ -18,8 +18,9 @@ from .entry import Entry, build
 from .errors import Errors
 from .facts import RouteFacts
 from .internals import Fingerprint, Stack
+from .middleware import Chain
 from .mounts import ErrorsByApplication, MountedErrors
-from .plans import CompiledApp, Fallback, RouteReport, Watch
+from .plans import CompiledApp, Fallback, MiddlewareReport, RouteReport, Watch
 from .scope import Surroundings
 from .table import Statics, table
 from .whole import next_version, whole_fallback
@@ -27,6 +28,8 @@ from .whole import next_version, whole_fallback
 __all__ = ["compile_known"]
 
 _BEHIND = Fallback("it stands behind a route that only the application can match")
+
+_COSTS = {"dispatch": "compiled", "foreign": "ASGI"}
 
 # Identity and the routes' own text; the objects of the fingerprint keep the identities true.
 _Key = tuple[Any, ...]
@@ -76,22 +79,32 @@ def compile_known(app: Any) -> CompiledApp:
         outcome = f"fallback: {made.reason}" if isinstance(made, Fallback) else "compiled"
         if entry is not None or each.why or each.asgi is not None:
             report.append(RouteReport(each.path, each.methods, each.name, outcome))
+    middleware = tuple(MiddlewareReport(piece.name, _COSTS[piece.kind]) for piece in stack.pieces)
+    if not stack.built:
+        # The plans come with the application's first request, which makes its middleware.
+        found = [(each, None) for each, _ in found]
     compiled = [(each, entry) for each, entry in found if entry is not None]
+    errors = compiler.errors([(each, entry.body == "json") for each, entry in compiled])
+    plans = [entry.plan for _, entry in compiled]
+    if stack.pieces and isinstance(errors, Errors):
+        chain = Chain(stack, compiler.around, errors)
+        plans = [chain.wrap(entry.plan, each, body=entry.body != "none") for each, entry in compiled]
     text = table(
         next_version(),
         found,
-        Statics(app, stack, cors),
+        None if stack.pieces else Statics(app, stack, cors),
         cors=cors is not None,
         redirect_slashes=bool(app.router.redirect_slashes),
         root_path=app.root_path,
     )
     return CompiledApp(
         table=text,
-        plans=tuple(entry.plan for _, entry in compiled),
+        plans=tuple(plans),
         report=tuple(report),
+        middleware=middleware,
         watch=_with_mounts(_watch(app, stack, lists), mounts),
         cors=cors,
-        errors=compiler.errors([(each, entry.body == "json") for each, entry in compiled]),
+        errors=errors,
     )
 
 
@@ -104,6 +117,11 @@ class _Compiler:
         self._cors = cors
         self._parts: dict[str, _Part] = {}
         self._main = self._part(app, stack, "")
+
+    @property
+    def around(self) -> Surroundings:
+        """What the routes of the application itself have in common."""
+        return self._main.memory.around
 
     def entry(self, facts: RouteFacts) -> Entry | Fallback:
         """Compile one route."""
@@ -218,6 +236,7 @@ def _watch(app: Any, stack: Stack | None, lists: list[list[Any]]) -> Watch:
     if stack is not None:
         dicts += [stack.exceptions._exception_handlers, stack.exceptions._status_handlers]
         attrs += [(stack.errors, "handler"), (stack.errors, "debug")]
+        attrs += [(piece.middleware, "dispatch_func") for piece in stack.pieces if piece.kind == "dispatch"]
     telemetry = internals.telemetry_watch(app)
     return Watch(
         lists=tuple(each for each in (*lists, *more) if isinstance(each, list)),

@@ -22,7 +22,7 @@ from .facts import RouteFacts
 from .internals import Stack
 from .scope import Surroundings, Unwinding, request_of, stacks_used, unwind_failed
 
-__all__ = ["Errors"]
+__all__ = ["Errors", "call_handler", "find_handler"]
 
 _log = logging.getLogger("turboapi.error")
 
@@ -47,7 +47,7 @@ class Errors:
         stack = self._stack
         if proxy.request is not None and stacks_used(proxy.request.scope):
             return None
-        handler = _lookup(stack, exc)
+        handler = find_handler(stack, exc)
         if handler is None:
             if stack.errors.handler is not None or stack.errors.debug or not isinstance(exc, Exception):
                 return None
@@ -74,12 +74,12 @@ class Errors:
         if used is not None:
             exc = await unwind_failed(used, exc, outer=False)
         for layer in ("route", "middleware"):
-            handler = _lookup(stack, exc)
+            handler = find_handler(stack, exc)
             try:
                 if handler is not None:
                     if getattr(proxy, "started", False):
                         raise RuntimeError("Caught handled exception, but response already started.") from exc
-                    answer: Response | None = await _call(handler, self._request(proxy), exc)
+                    answer: Response | None = await call_handler(handler, self._request(proxy), exc)
                     if used is None or answer is None:
                         return answer
                     return Unwinding(answer, [], [used["fastapi_middleware_astack"]] if layer == "route" else [])
@@ -89,6 +89,15 @@ class Errors:
                 exc = await unwind_failed(used, exc, outer=True)
         return await self._outermost(stack, proxy, exc)
 
+    async def escaped(self, proxy: Any, exc: Exception) -> Response | None:
+        """Return the outermost layer's answer to what came out of the middleware; None where one has started."""
+        try:
+            return await self._outermost(self._stack, proxy, exc)
+        except Exception as error:
+            if error is not exc:
+                _report(proxy, error)
+            return None
+
     async def _outermost(self, stack: Stack, proxy: Any, exc: Exception) -> Response | None:
         request = Request(self._request(proxy).scope)
         if stack.errors.debug:
@@ -96,7 +105,12 @@ class Errors:
         elif stack.errors.handler is None:
             response = stack.errors.error_response(request, exc)
         else:
+<<<<<<< HEAD
             response = await _call(stack.errors.handler, request, exc)
+=======
+            response = await call_handler(stack.errors.handler, request, exc)
+        _report(proxy, exc)
+>>>>>>> aaea716 (Run middleware around compiled routes: as a plan of its own that calls the route's)
         if getattr(proxy, "started", False):
             # Too late to answer: the server has to end the connection, and tells the log.
             raise exc
@@ -115,7 +129,8 @@ class Errors:
         return request_of(proxy, self._around, self._routes)
 
 
-def _lookup(stack: Stack, exc: BaseException) -> Callable[..., Any] | None:
+def find_handler(stack: Stack, exc: BaseException) -> Callable[..., Any] | None:
+    """Return the handler that the application has for an exception, by its status or its class."""
     handler = None
     if isinstance(exc, HTTPException):
         handler = stack.exceptions._status_handlers.get(exc.status_code)
@@ -125,7 +140,8 @@ def _lookup(stack: Stack, exc: BaseException) -> Callable[..., Any] | None:
     return handler
 
 
-async def _call(handler: Callable[..., Any], request: Request, exc: Exception) -> Any:
+async def call_handler(handler: Callable[..., Any], request: Request, exc: Exception) -> Any:
+    """Return the handler's answer."""
     if is_async_callable(handler):
         return await handler(request, exc)
     return await run_in_threadpool(handler, request, exc)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-__all__ = ["Arg", "CompiledApp", "Cors", "Fallback", "HotPlan", "RouteReport", "Stage", "Watch"]
+__all__ = ["Arg", "CompiledApp", "Cors", "Fallback", "HotPlan", "MiddlewareReport", "RouteReport", "Stage", "Watch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +54,18 @@ class HotPlan:
 
     encode: the last stage's result to JSON bytes (sent with `status` and `media`) or to a Response.
     plain: exact dict, list, str, int, float, bool and None may be written without `encode`.
+    inner: the route's own plan, where this one is the middleware around it: its one stage calls the inner
+    stages through the proxy, and gives the response, or None when it has sent it.
     """
 
     stages: tuple[Stage, ...]
     args: tuple[Arg, ...]
-    encode: Callable[[Any], Any]
+    encode: Callable[[Any], Any] | None
     plain: bool
     status: int
     media: bytes
     name: str
+    inner: HotPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,14 @@ class RouteReport:
 
     path: str
     methods: tuple[str, ...] | None
+    name: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class MiddlewareReport:
+    """What became of one middleware: outcome is "compiled" or "ASGI" (it runs as it is, with all below it but routes)."""
+
     name: str
     outcome: str
 
@@ -107,6 +118,7 @@ class CompiledApp:
 
     table: the route table (JSON). plans: by their id in the table. cors: None without CORSMiddleware.
     errors: answers exceptions of compiled routes (`_hot.Errors`); None where there are none.
+    middleware: outermost first, without a CORSMiddleware that is the only one.
     notice: a sentence for the log where the whole application is a fallback, else None.
     """
 
@@ -116,4 +128,5 @@ class CompiledApp:
     watch: Watch
     cors: Cors | None = None
     errors: Any = None
+    middleware: tuple[MiddlewareReport, ...] = ()
     notice: str | None = None

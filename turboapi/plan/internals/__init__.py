@@ -7,7 +7,10 @@ Nothing outside of this package imports a private name of theirs.
 """
 
 from .fields import body_to_args, is_form, params_know_each_other, params_to_args, probe, raise_request_error
+from .gate import Waiting, install_gate, pass_gate, waiting
 from .handlers import Fingerprint, fingerprint, read_handler
+from .http import cached_request, streaming_class, streaming_response
+from .pieces import Piece
 from .releases import replaced, unsupported
 from .results import body_allowed, encode_jsonable, own_json, raise_response_error, serialize
 from .routes import Mounts, routes
@@ -18,21 +21,26 @@ from .tools import drive
 __all__ = [
     "Fingerprint",
     "Mounts",
+    "Piece",
     "Stack",
+    "Waiting",
     "body_allowed",
     "body_to_args",
+    "cached_request",
     "drive",
     "encode_jsonable",
     "exit_stacks",
     "fingerprint",
     "form_limits",
     "included_scope",
+    "install_gate",
     "is_form",
     "names_route",
     "own_handlers",
     "own_json",
     "params_know_each_other",
     "params_to_args",
+    "pass_gate",
     "probe",
     "raise_request_error",
     "raise_response_error",
@@ -42,6 +50,9 @@ __all__ = [
     "route_path",
     "routes",
     "serialize",
+    "streaming_class",
+    "streaming_response",
     "telemetry_watch",
     "unsupported",
+    "waiting",
 ]

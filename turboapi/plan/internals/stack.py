@@ -7,7 +7,7 @@ Exception handlers are read from the stack that is in use, not from
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import fastapi
@@ -19,6 +19,8 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 
 from ..plans import Fallback
+from .gate import own_exceptions
+from .pieces import Piece, find, piece_of, piece_of_class
 from .tools import own_function
 
 __all__ = ["Stack", "own_handlers", "read_stack", "telemetry_watch"]
@@ -36,35 +38,61 @@ _TRANSPARENT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The middlewares that matter to compiled routes. limited: a body limit holds for the whole application."""
+    """The middlewares that matter to compiled routes.
+
+    cors: the only other one, where that is a CORSMiddleware. pieces: all others, outermost first, down to the first
+    that hides what it calls. outside: nothing of the application's is around them, so what they raise is the server's.
+    limited: a body limit holds for the whole application. built: False where the application has yet to make them.
+    """
 
     errors: ServerErrorMiddleware
     exceptions: ExceptionMiddleware
     cors: CORSMiddleware | None
+    pieces: tuple[Piece, ...]
+    outside: bool
     limited: bool
+    built: bool
 
 
 def read_stack(app: Any) -> Stack | Fallback:
     """Return the application's stack, or why its routes cannot run without it."""
-    cls = type(app)
-    if cls.__call__ is not fastapi.FastAPI.__call__ or "__call__" in vars(app):
-        return Fallback(f"{cls.__name__} overrides __call__")
-    if not own_function(fastapi.FastAPI.__call__):
-        return Fallback("FastAPI.__call__ was replaced")
-    builder = cls.build_middleware_stack
-    own_builders = (fastapi.FastAPI.build_middleware_stack, starlette.applications.Starlette.build_middleware_stack)
-    if builder not in own_builders or "build_middleware_stack" in vars(app) or not own_function(builder):
-        return Fallback("build_middleware_stack was replaced")
     why = _router(app.router) or _telemetry(app)
     if why is not None:
         return Fallback(why)
+    cls = type(app)
+    if not own_function(fastapi.FastAPI.__call__):
+        return Fallback("FastAPI.__call__ was replaced")
+    whole = cls.__call__ is not fastapi.FastAPI.__call__ or "__call__" in vars(app)
     if app.middleware_stack is not None:
-        return _walk(app.middleware_stack, app)
-    # Not built yet: one of our own shows what it will be, as long as no constructor of the user's runs for it.
-    foreign = [entry.cls for entry in app.user_middleware if entry.cls is not CORSMiddleware]
-    if foreign:
-        return Fallback(f"middleware {getattr(foreign[0], '__name__', foreign[0])}")
-    return _walk(app.build_middleware_stack(), app)
+        stack = _walk(app.middleware_stack, app)
+        if isinstance(stack, Stack) and whole:
+            stack = replace(stack, cors=None, pieces=(Piece("foreign", app, f"{cls.__name__}.__call__"),), outside=True)
+    else:
+        stack = _unbuilt(app, whole=whole)
+    if isinstance(stack, Stack) and stack.limited and stack.pieces:
+        return Fallback("a body limit for the whole application together with middleware")
+    return stack
+
+
+def _unbuilt(app: Any, *, whole: bool) -> Stack | Fallback:
+    """Read a stack that the application makes with its first request, or its start-up."""
+    builder = type(app).build_middleware_stack
+    own_builders = (fastapi.FastAPI.build_middleware_stack, starlette.applications.Starlette.build_middleware_stack)
+    if builder not in own_builders or "build_middleware_stack" in vars(app) or not own_function(builder):
+        return Fallback("build_middleware_stack was replaced; what it makes is seen when the application has started")
+    entries = list(app.user_middleware)
+    if [entry.cls for entry in entries] == [CORSMiddleware] and not whole:
+        # One of our own shows what it will be: no constructor of the user's runs for it.
+        return _walk(app.build_middleware_stack(), app)
+    given, app.user_middleware = app.user_middleware, []
+    try:
+        stack = _walk(app.build_middleware_stack(), app)
+    finally:
+        app.user_middleware = given
+    if isinstance(stack, Fallback) or not (entries or whole):
+        return stack
+    pieces = [piece_of_class(entry.cls) for entry in entries]
+    return replace(stack, pieces=tuple(pieces), built=False)
 
 
 def _router(router: Any) -> str | None:
@@ -112,16 +140,15 @@ def own_handlers() -> tuple[Any, ...]:
 
 
 def _walk(stack: Any, app: Any) -> Stack | Fallback:
-    errors = exceptions = cors = None
+    errors = exceptions = None
+    pieces: list[Piece] = []
     limited = type(app.router.middleware_stack).__name__ == "RequestBodyLimitMiddleware"
-    at = stack
-    while at is not app.router:
+    at, outside = stack, False
+    while at is not app.router and at is not None:
         cls = type(at)
         if cls is ServerErrorMiddleware and errors is None:
             errors = at
-        elif cls is CORSMiddleware and errors is not None and cors is None and exceptions is None:
-            cors = at
-        elif cls is ExceptionMiddleware and errors is not None and exceptions is None:
+        elif own_exceptions(at) and exceptions is None and _ends(at, app.router):
             exceptions = at
         elif (cls.__module__, cls.__name__) == ("fastapi._body_limit", "AppBodyLimitMiddleware"):
             if type(at.app).__name__ == "RequestBodyLimitMiddleware":
@@ -129,10 +156,32 @@ def _walk(stack: Any, app: Any) -> Stack | Fallback:
                 at = at.app.app
                 continue
         elif (cls.__module__, cls.__name__) not in _TRANSPARENT:
-            return Fallback(f"middleware {cls.__name__}")
-        at = getattr(at, "app", None)
-        if at is None:
-            return Fallback("the middleware stack does not end in the application's router")
+            if exceptions is not None:
+                return Fallback(f"middleware {cls.__name__} inside of the exception handlers")
+            outside = outside or errors is None
+            pieces.append(piece_of(at))
+        at = vars(at).get("app") if hasattr(at, "__dict__") else None
+    if exceptions is None and pieces:
+        exceptions = find(pieces[-1].middleware, lambda each: own_exceptions(each) and _ends(each, app.router))
+    if errors is None and outside:
+        errors = find(stack, lambda each: type(each) is ServerErrorMiddleware)
     if errors is None or exceptions is None:
         return Fallback("the middleware stack lacks Starlette's error handling")
-    return Stack(errors, exceptions, cors, limited)
+    if outside:
+        pieces = [Piece("foreign", stack, pieces[0].name)]
+    cut = next((index for index, piece in enumerate(pieces) if piece.kind == "foreign"), len(pieces))
+    pieces = pieces[: cut + 1]
+    cors = None
+    if len(pieces) == 1 and type(pieces[0].middleware) is CORSMiddleware:
+        cors, pieces = pieces[0].middleware, []
+    return Stack(errors, exceptions, cors, tuple(pieces), outside, limited, True)
+
+
+def _ends(exceptions: Any, router: Any) -> bool:
+    """Tell whether there is nothing but FastAPI's own between the exception middleware and the router."""
+    at = exceptions.app
+    while at is not router:
+        if (type(at).__module__, type(at).__name__) not in _TRANSPARENT:
+            return False
+        at = at.app
+    return True

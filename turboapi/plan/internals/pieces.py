@@ -1,0 +1,82 @@
+"""The application's own middleware, one by one: what kind each is, and what a foreign one hides."""
+
+from __future__ import annotations
+
+import functools
+import gc
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import CellType, FunctionType, MethodType
+from typing import Any, Literal
+
+from starlette.middleware.base import BaseHTTPMiddleware
+
+from .http import dispatch_understood
+
+__all__ = ["Piece", "find", "piece_of", "piece_of_class"]
+
+# A foreign middleware keeps what it calls within so many objects of itself.
+_FAR = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One middleware. kind: "foreign" is known as an ASGI application only. middleware: None before it was made."""
+
+    kind: Literal["dispatch", "foreign"]
+    middleware: Any
+    name: str
+
+
+def piece_of(middleware: Any) -> Piece:
+    """Return what is known of one middleware."""
+    name = getattr(middleware, "__qualname__", type(middleware).__qualname__)
+    dispatch = isinstance(middleware, BaseHTTPMiddleware) and _dispatches(type(middleware))
+    if dispatch and "app" in vars(middleware) and "dispatch_func" in vars(middleware):
+        function = middleware.dispatch_func
+        if type(middleware) is BaseHTTPMiddleware:
+            name = getattr(function, "__qualname__", name)
+        return Piece("dispatch", middleware, name)
+    return Piece("foreign", middleware, name)
+
+
+def piece_of_class(cls: Any) -> Piece:
+    """Return what can be known before the application has made it."""
+    dispatch = isinstance(cls, type) and issubclass(cls, BaseHTTPMiddleware) and _dispatches(cls)
+    return Piece("dispatch" if dispatch else "foreign", None, getattr(cls, "__qualname__", repr(cls)))
+
+
+def _dispatches(cls: type[Any]) -> bool:
+    own = cls.__call__ is BaseHTTPMiddleware.__call__ and cls.__getattribute__ is object.__getattribute__
+    return own and dispatch_understood()
+
+
+def find(start: Any, wanted: Callable[[Any], bool]) -> Any:
+    """Return what is wanted from what an object refers to: attributes, closures, arguments. None if there is nothing."""
+    seen = {id(start)}
+    queue = deque([start])
+    while queue and len(seen) < _FAR:
+        at = queue.popleft()
+        for each in _parts(at):
+            if id(each) in seen:
+                continue
+            seen.add(id(each))
+            if wanted(each):
+                return each
+            queue.append(each)
+    return None
+
+
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, FunctionType):
+        return [*(value.__closure__ or ()), *(value.__defaults__ or ()), *vars(value).values()]
+    if isinstance(value, MethodType):
+        return [value.__self__, value.__func__]
+    if isinstance(value, functools.partial):
+        return [value.func, *value.args, *value.keywords.values()]
+    if isinstance(value, (dict, list, tuple, CellType)):
+        return gc.get_referents(value)
+    if isinstance(value, type) or not hasattr(value, "__dict__"):
+        return gc.get_referents(value) if hasattr(type(value), "__slots__") and not isinstance(value, type) else []
+    return list(vars(value).values())

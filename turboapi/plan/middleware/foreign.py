@@ -1,0 +1,40 @@
+"""Middleware that is only known as an ASGI application: it runs as it is, and what it calls is waited for at the gate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..internals import Waiting, waiting
+from .reply import Layer
+
+__all__ = ["as_application", "foreign"]
+
+
+def foreign(middleware: Any, below: Layer) -> Layer:
+    """Return middleware as a layer. `below` is what the last of all middleware calls."""
+
+    async def layer(proxy: Any, scope: Any, receive: Any, send: Any) -> None:
+        async def run(scope: Any, receive: Any, send: Any) -> None:
+            response = await below(proxy, scope, receive, send)
+            if response is not None:
+                await response(scope, receive, send)
+
+        here = Waiting(run)
+        waiting.set(here)
+        try:
+            await middleware(scope, receive, send)
+        finally:
+            here.end()
+
+    return layer
+
+
+def as_application(proxy: Any, below: Layer) -> Any:
+    """Return a layer as an ASGI application, for one request."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        response = await below(proxy, scope, receive, send)
+        if response is not None:
+            await response(scope, receive, send)
+
+    return app
