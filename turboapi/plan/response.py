@@ -127,7 +127,10 @@ def _dump(output: Output, call: Any, path: str, source: Source) -> Callable[[Any
             "try:",
             f"    checked = {check}(value, from_attributes=True)",
             f"except {source.bind(ValidationError, 'ValidationError')} as error:",
-            f"    {source.bind(refuse, 'refuse')}(value, error)",
-            f"return {source.bind(method, 'write')}(checked, {keywords})",
+            "    failed = error",
+            "else:",
+            f"    return {source.bind(method, 'write')}(checked, {keywords})",
+            # Outside of the clause: FastAPI's error has no context.
+            f"{source.bind(refuse, 'refuse')}(value, failed)",
         ],
     )

@@ -35,9 +35,29 @@ def dispatch_understood() -> bool:
         return False
 
 
-def cached_request(scope: Any, receive: Any, send: Any) -> Any:
-    """Return the request that dispatch functions get: what they read of the body is there for the application, too."""
-    return _base._CachedRequest(scope, receive, send)
+@functools.cache
+def cached_request() -> Any:
+    """Return the function from scope, receive and send to the request that dispatch functions get.
+
+    What they read of the body is there for the application, too. The object is made from the attributes of another
+    one, which is faster than its class makes it.
+    """
+    cls: Any = _base._CachedRequest
+    given = {"type": "http"}, _none, print
+    attributes = dict(vars(cls(*given)))
+    names = [next((name for name, value in attributes.items() if value is each), None) for each in given]
+    if names != ["scope", "_receive", "_send"] or any(not isinstance(v, bool) for v in list(attributes.values())[3:]):
+        return cls
+    for name in names:
+        del attributes[name]
+    new = cls.__new__
+
+    def make(scope: Any, receive: Any, send: Any) -> Any:
+        request = new(cls)
+        request.__dict__ = {"scope": scope, "_receive": receive, "_send": send, **attributes}
+        return request
+
+    return make
 
 
 def streaming_class() -> type[Any]:

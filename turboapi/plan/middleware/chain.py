@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ from .route import Route
 
 __all__ = ["Chain"]
 
+_log = logging.getLogger("turboapi.error")
+
 
 class Chain:
     """Makes the plan of a route with the application's middleware from its plan without."""
@@ -37,9 +40,12 @@ class Chain:
         """Return the plan whose one stage is all of the middleware. body: the plan takes a buffered body."""
         failures = Failures(self._stack, self._around, self._errors, facts, body=body)
         layer: Layer = Route(facts, plan, self._around, failures, body=body, reads=self._reads)
-        for piece in reversed(self._stack.pieces):
+        last = len(self._stack.pieces) - 1
+        for index, piece in enumerate(reversed(self._stack.pieces)):
             if piece.kind == "foreign":
                 layer = foreign(piece.middleware, layer)
+            elif index == last:
+                layer = dispatching(piece.middleware, layer, self._errors.escaped)
             else:
                 layer = dispatching(piece.middleware, layer)
         stage = Stage(self._entrance(layer), "loop", coroutine=True)
@@ -48,13 +54,24 @@ class Chain:
     def _entrance(self, layer: Layer) -> Callable[[Any], Any]:
         base = {name: value for name, value in self._around.scope.items() if name in ("app", "root_path")}
         escaped = self._errors.escaped
+        outside = self._stack.outside
 
-        async def middleware(proxy: Any) -> Response | None:
+        def enter(proxy: Any) -> Any:
             scope = proxy.scope()
             scope.update(base)
-            try:
-                return await layer(proxy, scope, proxy.receive, proxy.send)
-            except Exception as exc:
-                return await escaped(proxy, exc)
+            return layer(proxy, scope, proxy.receive, proxy.send)
 
-        return middleware
+        if self._stack.pieces[0].kind == "dispatch":
+            return enter
+
+        async def guarded(proxy: Any) -> Response | None:
+            try:
+                response: Response | None = await enter(proxy)
+            except Exception as exc:
+                if not outside:
+                    return await escaped(proxy, exc)
+                _log.error("Exception in ASGI application\n", exc_info=exc)
+                return None
+            return response
+
+        return guarded

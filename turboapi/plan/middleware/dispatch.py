@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from asyncio import get_running_loop as _running
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -23,35 +24,46 @@ from .reply import Layer, Reply, is_value
 __all__ = ["dispatching"]
 
 _streaming = streaming_class()
-_eager = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+_request = cached_request()
 _disconnect = {"type": "http.disconnect"}
+_BARE = frozenset({204, 205, 304})
+
+Escaped = Callable[[Any, Exception], Awaitable[Response | None]]
 
 
-def dispatching(middleware: Any, below: Layer) -> Layer:
-    """Return a BaseHTTPMiddleware as a layer."""
+def dispatching(middleware: Any, below: Layer, escaped: Escaped | None = None) -> Layer:
+    """Return a BaseHTTPMiddleware as a layer. escaped: answers what leaves the outermost one."""
 
     async def layer(proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
         call = _Call(proxy, scope, receive, send, below)
         try:
             response = await middleware.dispatch_func(call.request, call.call_next)
-            child = call.child
-            if child is None or child.done():
+            if call.child is None or call.settled:
                 value = _value(response)
-                if value is not None and (child is None or call.settled):
+                if value is not None:
                     return value
             await response(scope, call.request.wrapped_receive, send)
-        except BaseException:
-            if call.child is not None and not call.child.done():
-                await call.give_up(call.child)
-            raise
-        await call.sent()
+            await call.sent()
+        except BaseException as exc:
+            if call.child is not None:
+                await call.give_up()
+            if escaped is None or not isinstance(exc, Exception):
+                raise
+            return await escaped(proxy, exc)
         return None
 
     return layer
 
 
-def _spawn(coroutine: Any) -> asyncio.Task[Any]:
-    return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), **_eager)
+if sys.version_info >= (3, 12):
+
+    def _spawn(coroutine: Any) -> asyncio.Task[Any]:
+        return asyncio.Task(coroutine, loop=_running(), eager_start=True)
+
+else:
+
+    def _spawn(coroutine: Any) -> asyncio.Task[Any]:
+        return asyncio.Task(coroutine, loop=_running())
 
 
 def _value(response: Any) -> Response | None:
@@ -63,27 +75,35 @@ def _value(response: Any) -> Response | None:
         return None
     headers, status = response.raw_headers, response.status_code
     # Without its length, or with a status that has no body, it is sent in pieces, and looks like it.
-    if not headers or headers[0] is not content.length or status < 200 or status in (204, 205, 304):
+    if not headers or headers[0] is not content.length or status < 200 or status in _BARE:
         return None
-    return Reply(status, headers, content.body)
+    reply: Response = content.reply
+    if type(reply) is not Reply:
+        return Reply(status, headers, reply.body)
+    reply.status_code = status
+    reply.raw_headers = headers
+    return reply
 
 
 class _Whole(AsyncGenerator[bytes, None]):
     """The body of a response that came as a value, as the generator that Starlette makes of any."""
 
-    __slots__ = ("body", "length", "taken")
+    __slots__ = ("length", "reply", "taken")
 
-    def __init__(self, body: bytes, length: Any) -> None:
-        self.body = body
-        self.length = length
+    def __init__(self, reply: Any) -> None:
+        headers = reply.raw_headers
+        self.reply = reply
+        # The field that says the body's length, where it comes first, and does.
+        self.length = headers[0] if type(reply) is Reply or _says_length(reply) else None
         self.taken = False
 
     async def __anext__(self) -> bytes:
-        if self.taken or not self.body:
+        body = bytes(self.reply.body)
+        if self.taken or not body:
             self.taken = True
             raise StopAsyncIteration
         self.taken = True
-        return self.body
+        return body
 
     async def asend(self, value: None, /) -> bytes:
         return await self.__anext__()
@@ -96,44 +116,35 @@ class _Whole(AsyncGenerator[bytes, None]):
         self.taken = True
 
 
+def _says_length(reply: Any) -> bool:
+    headers = reply.raw_headers
+    return bool(headers) and headers[0] == (b"content-length", b"%d" % len(reply.body))
+
+
 class _Call:
     """One request in one BaseHTTPMiddleware."""
 
-    __slots__ = (
-        "_below",
-        "_closed",
-        "_expects",
-        "_finals",
-        "_inbox",
-        "_offers",
-        "_proxy",
-        "_raised",
-        "_receive_waits",
-        "_scope",
-        "_send",
-        "_waiter",
-        "child",
-        "request",
-        "settled",
-    )
+    # What the child has sent, and nobody taken: one message that is waited for, others that wait themselves.
+    _inbox: Any = None
+    _offers: deque[tuple[Any, asyncio.Future[None]]] | None = None
+    _waiter: asyncio.Future[None] | None = None
+    # Futures of children that have sent all, and of those that receive, until the response was sent.
+    _finals: list[asyncio.Future[None]] | None = None
+    _receives: list[asyncio.Future[None]] | None = None
+    _expects = False
+    _raised = False
+    _closed = False
+    child: asyncio.Task[Any] | None = None
+    _second: asyncio.Task[Any] | None = None
+    # The child has ended, with a value or an exception that was heard.
+    settled = False
 
     def __init__(self, proxy: Any, scope: Any, receive: Any, send: Any, below: Layer) -> None:
-        self.request = cached_request(scope, receive, send)
-        self.child: asyncio.Task[Any] | None = None
-        # The child has given all that it will, and it was heard.
-        self.settled = False
+        self.request = _request(scope, receive, send)
         self._proxy = proxy
         self._scope = scope
         self._send = send
         self._below = below
-        self._expects = False
-        self._raised = False
-        self._closed = False
-        self._inbox: Any = None
-        self._offers: deque[tuple[Any, asyncio.Future[None]]] | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._finals: list[asyncio.Future[None]] | None = None
-        self._receive_waits: list[asyncio.Future[None]] | None = None
 
     # ---- the dispatch function's side
 
@@ -156,12 +167,8 @@ class _Call:
                 assert message["type"] == "http.response.start"
                 return streaming_response(message["status"], message.get("headers", []), self._stream(child), info)
         reply = self._ended(child)
-        headers, body = reply.raw_headers, reply.body
         self.settled = True
-        length = headers[0] if headers and headers[0][0] == b"content-length" else None
-        if length is not None and length[1] != b"%d" % len(body):
-            length = None
-        return streaming_response(reply.status_code, headers, _Whole(bytes(body), length), info)
+        return streaming_response(reply.status_code, reply.raw_headers, _Whole(reply), info)
 
     def _ended(self, child: asyncio.Task[Any]) -> Any:
         """Return the value of a child that has ended without a message. Raises what it raised."""
@@ -180,14 +187,15 @@ class _Call:
         raise RuntimeError("No response returned.")
 
     async def _again(self) -> None:
-        """A second call: everything below runs again, and Starlette fails over its answer."""
-        first, second = self.child, _spawn(self._below(self._proxy, self._scope, self._receive, self._hear))
+        """A second call: everything below runs again, and Starlette fails over what it hears then."""
+        first = self.child
         assert first is not None
+        second = self._second = _spawn(self._below(self._proxy, self._scope, self._receive, self._hear))
         if not first.done() or (not first.cancelled() and first.exception() is None):
-            if not second.done():
-                await self.give_up(second)
-            elif not second.cancelled():
-                second.exception()
+            # It hears the first one's body.
+            await asyncio.sleep(0)
+            if not first.done():
+                await self._take(first)
             raise AssertionError
         await asyncio.wait([second])
         error = None if second.cancelled() else second.exception()
@@ -221,7 +229,7 @@ class _Call:
                     return message
             if child.done() or self._closed:
                 return None
-            waiter = self._waiter = asyncio.get_running_loop().create_future()
+            waiter = self._waiter = _running().create_future()
             self._expects = True
             child.add_done_callback(self._wake)
             try:
@@ -239,7 +247,7 @@ class _Call:
         """The response was sent: the child may end, and is waited for. Raises what nobody has heard yet."""
         child = self.child
         self._closed = True
-        for futures in (self._finals, self._receive_waits, [taken for _, taken in self._offers or ()]):
+        for futures in (self._finals, self._receives, [taken for _, taken in self._offers or ()]):
             for future in futures or ():
                 if not future.done():
                     future.set_result(None)
@@ -249,21 +257,24 @@ class _Call:
             while not child.done():
                 await asyncio.wait([child])
         except asyncio.CancelledError:
-            await self.give_up(child)
+            await self.give_up()
             raise
         if not child.cancelled() and not self._raised:
             error = child.exception()
             if error is not None:
                 raise error
 
-    async def give_up(self, child: asyncio.Task[Any]) -> None:
-        """Cancel a child, as often as it takes."""
-        self._closed = True
-        while not child.done():
-            child.cancel()
-            await asyncio.sleep(0)
-        if not child.cancelled():
-            child.exception()
+    async def give_up(self) -> None:
+        """Cancel what runs below, as often as it takes."""
+        for child in (self.child, self._second):
+            while child is not None and not child.done():
+                # As AnyIO does it: what is about to be woken runs on until it waits again.
+                waits_for: Any = getattr(child, "_fut_waiter", None)
+                if waits_for is None or not waits_for.done():
+                    child.cancel()
+                await asyncio.sleep(0)
+            if child is not None and not child.cancelled():
+                child.exception()
 
     # ---- the child's side
 
@@ -276,7 +287,7 @@ class _Call:
             self._inbox = message
             self._wake()
         else:
-            taken = asyncio.get_running_loop().create_future()
+            taken = _running().create_future()
             if self._offers is None:
                 self._offers = deque()
             self._offers.append((message, taken))
@@ -287,7 +298,7 @@ class _Call:
         if message["type"] == "http.response.pathsend" or (
             message["type"] == "http.response.body" and not message.get("more_body", False)
         ):
-            final = asyncio.get_running_loop().create_future()
+            final = _running().create_future()
             self._finals = [*(self._finals or ()), final]
             await final
 
@@ -297,12 +308,12 @@ class _Call:
             return dict(_disconnect)
         task = _spawn(self.request.wrapped_receive())
         if not task.done():
-            gone = asyncio.get_running_loop().create_future()
-            self._receive_waits = [*(self._receive_waits or ()), gone]
+            gone = _running().create_future()
+            self._receives = [*(self._receives or ()), gone]
             try:
                 await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
             finally:
-                self._receive_waits.remove(gone)
+                self._receives.remove(gone)
                 if not task.done():
                     task.cancel()
         if self._closed:
