@@ -211,6 +211,7 @@ def test_plans_that_grow_while_they_are_read(server: Any) -> None:
         plain = True
         status = 200
         media = b""
+        inner = None
 
         @property
         def name(self) -> str:

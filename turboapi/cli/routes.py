@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from . import load
 
 if TYPE_CHECKING:
-    from ..plan import RouteReport
+    from ..plan import MiddlewareReport, RouteReport
 
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -40,6 +40,7 @@ def execute(arguments: argparse.Namespace) -> int:
         print(f"{arguments.app} is no FastAPI application: all of it runs through its ASGI interface.")
         return 0
     sys.stdout.write(table(made.report))
+    sys.stdout.write(middlewares(made.middleware))
     if made.notice:
         print(made.notice)
     return 0
@@ -53,3 +54,9 @@ def table(report: Sequence[RouteReport]) -> str:
     done = sum(outcome == "compiled" for _, _, outcome in rows)
     lines.append(f"{len(rows)} routes, {done} compiled, {len(rows) - done} fallback")
     return "\n".join(lines) + "\n"
+
+
+def middlewares(report: Sequence[MiddlewareReport]) -> str:
+    """Return a line for each middleware, outermost first: its name, and whether it is compiled or runs as ASGI."""
+    width = max((len(each.name) for each in report), default=0)
+    return "".join(f"middleware  {each.name:<{width}}  {each.outcome}\n" for each in report)

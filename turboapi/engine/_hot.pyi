@@ -49,6 +49,23 @@ class Exchange:
     def body(self) -> bytes:
         """Return the buffered body of a plan that takes one."""
 
+    def call(self, stage: int, argument: Any, /) -> Any:
+        """Run one stage of the route's plan, for the middleware whose plan is around it. Loop's thread.
+
+        argument: what the stage before gave; unused for the first. A stage of the loop lane gives what its call
+        returned, a coroutine where the stage says so. One of the call lane gives a future: of what follows it there,
+        encoded if that was the last. Raises RuntimeError while such a future is not done.
+        """
+
+    def encode(self, result: Any, /) -> Any:
+        """Return the last stage's result as bytes (the plan's status and media) or as a Response."""
+
+    def matches(self, scope: dict[str, Any], root_path: str | None, /) -> bool:
+        """Whether a scope says what was received. root_path: what it has to be, None: the server's."""
+
+    def enter(self, scope: dict[str, Any], receive: Any, send: Any, /) -> None:
+        """Let `scope()`, `receive` and `send` give these: what middleware hands on to the route."""
+
     def header(self, name: bytes, /) -> bytes | None:
         """Return the first value of the field `name` (lower case), or None."""
 

@@ -7,7 +7,17 @@ from typing import Any
 from .plans import Arg, CompiledApp, Fallback, HotPlan, MiddlewareReport, RouteReport, Stage, Watch
 from .whole import whole_fallback
 
-__all__ = ["Arg", "CompiledApp", "Fallback", "HotPlan", "MiddlewareReport", "RouteReport", "Stage", "Watch", "compile_app"]
+__all__ = [
+    "Arg",
+    "CompiledApp",
+    "Fallback",
+    "HotPlan",
+    "MiddlewareReport",
+    "RouteReport",
+    "Stage",
+    "Watch",
+    "compile_app",
+]
 
 
 def compile_app(app: Any) -> CompiledApp:

@@ -94,8 +94,7 @@ class Errors:
         try:
             return await self._outermost(self._stack, proxy, exc)
         except Exception as error:
-            if error is not exc:
-                _report(proxy, error)
+            _report(proxy, error)
             return None
 
     async def _outermost(self, stack: Stack, proxy: Any, exc: Exception) -> Response | None:
@@ -105,12 +104,7 @@ class Errors:
         elif stack.errors.handler is None:
             response = stack.errors.error_response(request, exc)
         else:
-<<<<<<< HEAD
-            response = await _call(stack.errors.handler, request, exc)
-=======
             response = await call_handler(stack.errors.handler, request, exc)
-        _report(proxy, exc)
->>>>>>> aaea716 (Run middleware around compiled routes: as a plan of its own that calls the route's)
         if getattr(proxy, "started", False):
             # Too late to answer: the server has to end the connection, and tells the log.
             raise exc

@@ -80,7 +80,7 @@ class RouteReport:
 
 @dataclass(frozen=True, slots=True)
 class MiddlewareReport:
-    """What became of one middleware: outcome is "compiled" or "ASGI" (it runs as it is, with all below it but routes)."""
+    """What became of one middleware: outcome is "compiled" or "ASGI" (it runs as it is, and so does what it calls)."""
 
     name: str
     outcome: str

@@ -201,7 +201,9 @@ def sees_route_and_state(trace: Trace) -> FastAPI:
         response = await call_next(request)
         response.headers["X-Route"] = getattr(request.scope.get("route"), "path", "none")
         trace("after", response.status_code, type(response).__name__, getattr(request.state, "item", "no item"))
-        trace(sorted(request.scope.get("path_params", {}).items()), getattr(request.scope.get("endpoint"), "__name__", 0))
+        trace(
+            sorted(request.scope.get("path_params", {}).items()), getattr(request.scope.get("endpoint"), "__name__", 0)
+        )
         trace("router" in request.scope, "app" in request.scope, response.media_type, response.background)
         return response
 
@@ -240,10 +242,21 @@ def answers_itself(trace: Trace) -> FastAPI:
 
 
 @case(
-    [*ASKS, *KEPT, (200, get("/async?how=join")), (200, get("/stream?how=join")), (200, get("/async?how=wrap"))]
-    + [(200, get("/stream?how=wrap")), (200, get("/async?how=half")), (200, get("/async?how=drop-length"))]
-    + [(201, get("/async?how=status")), (200, get("/async?how=background"))]
-    + [(204, get("/async?how=204")), (200, get("/async?how=new-headers")), (200, get("/sync?how=drop"))],
+    [
+        *ASKS,
+        *KEPT,
+        (200, get("/async?how=join")),
+        (200, get("/stream?how=join")),
+        (200, get("/async?how=wrap")),
+        (200, get("/stream?how=wrap")),
+        (200, get("/async?how=half")),
+        (200, get("/async?how=drop-length")),
+        (201, get("/async?how=status")),
+        (200, get("/async?how=background")),
+        (204, get("/async?how=204")),
+        (200, get("/async?how=new-headers")),
+        (200, get("/sync?how=drop")),
+    ],
     fallback=STREAMS,
 )
 def edits_the_body(trace: Trace) -> FastAPI:
@@ -291,10 +304,21 @@ def edits_the_body(trace: Trace) -> FastAPI:
 
 
 @case(
-    [(500, get("/async?when=before")), (500, get("/async?when=after")), (500, get("/stream?when=after"))]
-    + [(500, get("/waits?when=before")), (500, get("/task?when=after")), (409, get("/async?when=http"))]
-    + [(500, get("/fails?when=after")), (503, get("/fails?when=rescue")), (503, get("/sync-fails?when=rescue"))]
-    + [(418, get("/teapot?when=rescue")), (503, get("/wrong?when=rescue")), *ASKS, *KEPT],
+    [
+        (500, get("/async?when=before")),
+        (500, get("/async?when=after")),
+        (500, get("/stream?when=after")),
+        (500, get("/waits?when=before")),
+        (500, get("/task?when=after")),
+        (409, get("/async?when=http")),
+        (500, get("/fails?when=after")),
+        (503, get("/fails?when=rescue")),
+        (503, get("/sync-fails?when=rescue")),
+        (418, get("/teapot?when=rescue")),
+        (503, get("/wrong?when=rescue")),
+        *ASKS,
+        *KEPT,
+    ],
     fallback=STREAMS,
 )
 def raises(trace: Trace) -> FastAPI:
@@ -375,11 +399,17 @@ BODY = {"name": "a", "price": 1}
 
 
 @case(
-    [(200, post(f"/items?read={how}", json=BODY)) for how in ("body", "json", "after", "no")]
-    + [(422, post("/items?read=stream", json=BODY)), (201, post("/sync-items?read=body", json=BODY))]
-    + [(200, post(f"/raw?read={how}", body=b"abc" * 50)) for how in ("body", "stream", "after", "no")]
-    + [(200, post("/raw?read=body", body=b"abc" * 50, chunks=[10] * 5)), (422, post("/items?read=body", json={}))]
-    + [(200, post("/items?read=twice", json=BODY)), (200, get("/async?read=body")), (200, get("/stream?read=gone"))],
+    [
+        *[(200, post(f"/items?read={how}", json=BODY)) for how in ("body", "json", "after", "no")],
+        (422, post("/items?read=stream", json=BODY)),
+        (201, post("/sync-items?read=body", json=BODY)),
+        *[(200, post(f"/raw?read={how}", body=b"abc" * 50)) for how in ("body", "stream", "after", "no")],
+        (200, post("/raw?read=body", body=b"abc" * 50, chunks=[10] * 5)),
+        (422, post("/items?read=body", json={})),
+        (200, post("/items?read=twice", json=BODY)),
+        (200, get("/async?read=body")),
+        (200, get("/stream?read=gone")),
+    ],
     fallback=STREAMS,
 )
 def reads_the_body(trace: Trace) -> FastAPI:
@@ -405,9 +435,18 @@ def reads_the_body(trace: Trace) -> FastAPI:
 
 
 @case(
-    [(200, get("/alias")), (200, get("/async?to=sync")), (404, get("/async?to=nowhere")), (200, get("/async?q=7"))]
-    + [(200, get("/items/1?h=1")), (405, get("/async?m=1")), (200, get("/async?root=1")), (200, get("/items/1?c=1"))]
-    + [*ASKS, *KEPT],
+    [
+        (200, get("/alias")),
+        (200, get("/async?to=sync")),
+        (404, get("/async?to=nowhere")),
+        (200, get("/async?q=7")),
+        (200, get("/items/1?h=1")),
+        (405, get("/async?m=1")),
+        (200, get("/async?root=1")),
+        (200, get("/items/1?c=1")),
+        *ASKS,
+        *KEPT,
+    ],
     fallback=STREAMS,
 )
 def edits_the_scope(trace: Trace) -> FastAPI:
@@ -435,9 +474,17 @@ def edits_the_scope(trace: Trace) -> FastAPI:
 
 
 @case(
-    [(500, get("/async?retry=1")), (500, get("/sync?retry=1")), (500, get("/fails?retry=1")), (500, get("/stream?retry=1"))]
-    + [(200, get("/async?task=1")), (200, get("/waits?task=1")), (200, get("/async?timeout=1"))]
-    + [(504, get("/slow?timeout=1")), (200, get("/async"))],
+    [
+        (500, get("/async?retry=1")),
+        (500, get("/sync?retry=1")),
+        (500, get("/fails?retry=1")),
+        (500, get("/stream?retry=1")),
+        (200, get("/async?task=1")),
+        (200, get("/waits?task=1")),
+        (200, get("/async?timeout=1")),
+        (504, get("/slow?timeout=1")),
+        (200, get("/async")),
+    ],
     fallback=STREAMS,
 )
 def unusual_calls(trace: Trace) -> FastAPI:
@@ -458,7 +505,7 @@ def unusual_calls(trace: Trace) -> FastAPI:
         if "timeout" in query:
             try:
                 return await asyncio.wait_for(call_next(request), 0.02)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 trace("timeout")
                 return PlainTextResponse("too slow", 504)
         return await call_next(request)
@@ -535,7 +582,10 @@ def debug_pages(trace: Trace) -> FastAPI:
     return with_middleware(trace, fail, debug=True)
 
 
-@case([(200, get("/docs")), (200, options("/async?x=1")), (200, get("/sub/async")), (200, get("/sub/items/3"))], fallback=["*"])
+@case(
+    [(200, get("/docs")), (200, options("/async?x=1")), (200, get("/sub/async")), (200, get("/sub/items/3"))],
+    fallback=["*"],
+)
 def mounted_with_its_own(trace: Trace) -> FastAPI:
     def named(name: str) -> Any:
         async def note(request: Request, call_next: Any):

@@ -30,7 +30,8 @@ class Waiting:
 
     def take(self) -> Callable[[Any, Any, Any], Any] | None:
         """Return what answers, the first time; None from then on."""
-        run, self._run = self._run, None
+        run: Callable[[Any, Any, Any], Any] | None = self._run
+        self._run = None
         return run
 
     def end(self) -> None:

@@ -40,8 +40,10 @@ def cached_request() -> Any:
     """Return the function from scope, receive and send to the request that dispatch functions get.
 
     What they read of the body is there for the application, too. The object is made from the attributes of another
-    one, which is faster than its class makes it.
+    one, which is faster than its class makes it. None where that middleware is not understood.
     """
+    if not dispatch_understood():
+        return None
     cls: Any = _base._CachedRequest
     given = {"type": "http"}, _none, print
     attributes = dict(vars(cls(*given)))
@@ -78,5 +80,6 @@ def streaming_response(status: int, headers: Any, content: Any, info: Any = None
 
 
 async def _none() -> Any:
-    for each in ():
+    empty: tuple[bytes, ...] = ()
+    for each in empty:
         yield each

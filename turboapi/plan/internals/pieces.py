@@ -48,12 +48,12 @@ def piece_of_class(cls: Any) -> Piece:
 
 
 def _dispatches(cls: type[Any]) -> bool:
-    own = cls.__call__ is BaseHTTPMiddleware.__call__ and cls.__getattribute__ is object.__getattribute__
+    own = cls.__call__ is BaseHTTPMiddleware.__call__ and "__getattribute__" not in vars(cls)
     return own and dispatch_understood()
 
 
 def find(start: Any, wanted: Callable[[Any], bool]) -> Any:
-    """Return what is wanted from what an object refers to: attributes, closures, arguments. None if there is nothing."""
+    """Return what is wanted among an object's attributes, closures and arguments, near or far; or None."""
     seen = {id(start)}
     queue = deque([start])
     while queue and len(seen) < _FAR:

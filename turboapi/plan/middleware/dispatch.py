@@ -79,7 +79,7 @@ def _value(response: Any) -> Response | None:
         return None
     reply: Response = content.reply
     if type(reply) is not Reply:
-        return Reply(status, headers, reply.body)
+        return Reply(status, headers, bytes(reply.body))
     reply.status_code = status
     reply.raw_headers = headers
     return reply
@@ -105,10 +105,10 @@ class _Whole(AsyncGenerator[bytes, None]):
         self.taken = True
         return body
 
-    async def asend(self, value: None, /) -> bytes:
+    async def asend(self, _value: None, /) -> bytes:
         return await self.__anext__()
 
-    async def athrow(self, typ: Any, val: Any = None, tb: Any = None, /) -> bytes:
+    async def athrow(self, typ: Any, val: Any = None, _tb: Any = None, /) -> bytes:
         self.taken = True
         raise typ if val is None else val
 
@@ -148,7 +148,7 @@ class _Call:
 
     # ---- the dispatch function's side
 
-    async def call_next(self, request: Any) -> Any:
+    async def call_next(self, request: Any) -> Any:  # noqa: ARG002  the middleware's own counts, as in Starlette
         """Run what is below; return its response when it has started."""
         if self.child is not None:
             await self._again()

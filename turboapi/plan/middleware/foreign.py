@@ -1,4 +1,4 @@
-"""Middleware that is only known as an ASGI application: it runs as it is, and what it calls is waited for at the gate."""
+"""Middleware that is known as an ASGI application only: it runs as it is, and is waited for at the gate."""
 
 from __future__ import annotations
 
