@@ -164,9 +164,8 @@ def test_an_overridden_call_is_foreign_middleware_around_all() -> None:
 
 
 def test_a_body_limit_with_middleware_is_a_fallback() -> None:
-    try:
-        app = FastAPI(max_body_size=10)
-    except TypeError:
+    app = FastAPI(max_body_size=10)
+    if not hasattr(app, "max_body_size"):
         pytest.skip("this FastAPI has no max_body_size")
     app.add_middleware(Pure)
     app.middleware_stack = app.build_middleware_stack()

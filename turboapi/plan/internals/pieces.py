@@ -32,11 +32,10 @@ class Piece:
 def piece_of(middleware: Any) -> Piece:
     """Return what is known of one middleware."""
     name = getattr(middleware, "__qualname__", type(middleware).__qualname__)
+    if type(middleware) is BaseHTTPMiddleware:
+        name = getattr(middleware.dispatch_func, "__qualname__", name)
     dispatch = isinstance(middleware, BaseHTTPMiddleware) and _dispatches(type(middleware))
     if dispatch and "app" in vars(middleware) and "dispatch_func" in vars(middleware):
-        function = middleware.dispatch_func
-        if type(middleware) is BaseHTTPMiddleware:
-            name = getattr(function, "__qualname__", name)
         return Piece("dispatch", middleware, name)
     return Piece("foreign", middleware, name)
 
