@@ -86,7 +86,9 @@ def compile_known(app: Any) -> CompiledApp:
     compiled = [(each, entry) for each, entry in found if entry is not None]
     errors = compiler.errors([(each, entry.body == "json") for each, entry in compiled])
     plans = [entry.plan for _, entry in compiled]
-    if stack.pieces and isinstance(errors, Errors):
+    if stack.pieces:
+        if not isinstance(errors, Errors):
+            raise TypeError("a mounted application is compiled under middleware")
         chain = Chain(stack, compiler.around, errors)
         plans = [chain.wrap(entry.plan, each, body=entry.body != "none") for each, entry in compiled]
     text = table(
