@@ -64,7 +64,7 @@ def sorted_by_kind(frames: list[tuple[str, Any]]) -> list[Any]:
     return [[f for f in frames if f[0] == "pong"], [f for f in frames if f[0] != "pong"]]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=conversation(), end=ends, cuts=st.lists(st.integers(0, 2000), max_size=6))
 def test_any_conversation(port: int, said: Any, end: tuple[int, bytes], cuts: list[int]) -> None:
     frames, answers = said
@@ -84,7 +84,7 @@ def test_any_conversation(port: int, said: Any, end: tuple[int, bytes], cuts: li
         assert peer.frames() == []
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(noise=st.binary(max_size=200))
 def test_any_bytes(port: int, noise: bytes) -> None:
     with opened(port, "/") as peer:
@@ -111,7 +111,7 @@ def unpacked(peer: Peer) -> bytes:
     return zlib.decompressobj(-15).decompress(payload + b"\x00\x00\xff\xff") if first & 0x40 else payload
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     messages=st.lists(st.one_of(st.binary(max_size=500), st.integers(0, 90_000).map(bytes)), max_size=5),
     cut=st.integers(0, 50),
