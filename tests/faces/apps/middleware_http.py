@@ -525,7 +525,7 @@ def unusual_calls(trace: Trace) -> FastAPI:
     return app
 
 
-@case([*ASKS, *KEPT, (401, get("/async?stop=1")), (401, get("/nowhere?stop=1"))], fallback=STREAMS)
+@case([*ASKS, *KEPT, (401, get("/async?stop=1")), (401, get("/nowhere?stop=1"))], fallback=STREAMS, steady=False)
 def classes_with_state(trace: Trace) -> FastAPI:
     class Count(BaseHTTPMiddleware):
         def __init__(self, app: Any, name: str) -> None:
