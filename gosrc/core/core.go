@@ -138,7 +138,7 @@ func (c *Core) FD() int { return c.transport.FD() }
 // switches of threads, so a server with little to do does not.
 const (
 	yieldAfter = 5_000_000 // ns
-	yieldTurns = 4        // in that time, at least
+	yieldTurns = 4         // in that time, at least
 )
 
 func (c *Core) yield() {
