@@ -41,16 +41,21 @@ def loop_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def _every_exchange_is_freed() -> Iterator[None]:
-    """After each test as many exchanges are out as before it: made equal freed, in the whole process."""
-    before = control.stats(0)["live"] if _load.loaded() else 0
+    """After each test as many exchanges and bytes are out as before it: made equal freed, in the whole process."""
+
+    def out() -> tuple[int, int]:
+        found = control.stats(0)
+        return found["live"], found["held"]
+
+    before = out() if _load.loaded() else (0, 0)
     yield
 
     def freed() -> bool:
-        if control.stats(0)["live"] == before:
+        if out() == before:
             return True
         # A task that was never finished holds its exchange until it is garbage.
         gc.collect()
-        return bool(control.stats(0)["live"] == before)
+        return out() == before
 
     if _load.loaded():
         eventually(freed, lambda: f"{before} before, {control.stats(0)}")

@@ -36,11 +36,12 @@ func (x *Exchange) NeedReq(n int) {
 		panic(errSize)
 	}
 	var old unsafe.Pointer
+	had := uint64(0)
 	if x.ReqCap > ReqInline {
 		// Safe: beyond the inline size Req is from resize.
-		old = unsafe.Pointer(x.Req)
+		old, had = unsafe.Pointer(x.Req), uint64(x.ReqCap)
 	}
-	x.Req, x.ReqCap = resize(old, uint64(n)), uint32(n)
+	x.Req, x.ReqCap = resize(old, had, uint64(n)), uint32(n)
 }
 
 // Fields is a view of the field index, valid until Release.
@@ -105,10 +106,15 @@ func (x *Exchange) AppendBody(b []byte) {
 // only. Use it where Content-Length tells, so that the inbox does not grow in
 // steps.
 func (x *Exchange) ReserveBody(n uint64) {
-	if x.BodyCap == 0 && n <= uint64(x.ReqCap-x.ReqLen) || n <= x.BodyCap {
-		return
+	if !x.HasRoom(n) {
+		x.moveBody(n)
 	}
-	x.moveBody(n)
+}
+
+// HasRoom reports whether a body of n bytes in all takes no more memory than the
+// exchange has.
+func (x *Exchange) HasRoom(n uint64) bool {
+	return x.BodyCap == 0 && n <= uint64(x.ReqCap-x.ReqLen) || n <= x.BodyCap
 }
 
 // growBody moves the inbox to C memory of at least n bytes.
@@ -121,11 +127,11 @@ func (x *Exchange) growBody(n uint64) {
 func (x *Exchange) moveBody(n uint64) {
 	if x.BodyCap > 0 {
 		// Safe: with BodyCap > 0, Body is from resize.
-		x.Body, x.BodyCap = resize(unsafe.Pointer(x.Body), n), n
+		x.Body, x.BodyCap = resize(unsafe.Pointer(x.Body), x.BodyCap, n), n
 		return
 	}
 	held := x.BodyBytes()
-	p := resize(nil, n)
+	p := resize(nil, 0, n)
 	// Safe: p has n bytes, n >= BodyLen.
 	copy(unsafe.Slice(p, n), held)
 	x.Body, x.BodyCap = p, n

@@ -92,17 +92,25 @@ func Release(x *Exchange) {
 	if x.Listed != 0 {
 		panic(errTwice)
 	}
+	had := uint64(0)
 	if x.ReqCap > ReqInline {
 		C.free(unsafe.Pointer(x.Req))
+		had += uint64(x.ReqCap)
 	}
 	if x.BodyCap > 0 {
 		C.free(unsafe.Pointer(x.Body))
+		had += x.BodyCap
 	}
 	if x.FieldsCap > 0 {
 		C.free(unsafe.Pointer(x.FieldsPtr))
+		had += uint64(x.FieldsCap)
 	}
 	if x.OutCap > OutInline {
 		C.free(unsafe.Pointer(x.OutPtr))
+		had += x.OutCap
+	}
+	if had > 0 {
+		Hold(-int64(had))
 	}
 	x.Gen++
 	x.Listed = 1
@@ -135,15 +143,20 @@ func grow() error {
 	return nil
 }
 
-func free(p unsafe.Pointer) { C.free(p) }
+// free gives back had bytes of C memory.
+func free(p unsafe.Pointer, had uint64) {
+	C.free(p)
+	Hold(-int64(had))
+}
 
 // resize gives C memory of n bytes that begins with p's content. p is nil or
-// from an earlier resize (or C's malloc), and is gone afterwards.
-func resize(p unsafe.Pointer, n uint64) *byte {
+// from an earlier resize (or C's malloc), of had bytes, and is gone afterwards.
+func resize(p unsafe.Pointer, had, n uint64) *byte {
 	// Safe: p comes from malloc by contract, the result is C memory.
 	q := C.bridge_realloc(p, C.size_t(n))
 	if q == nil {
 		panic(errMemory)
 	}
+	Hold(int64(n) - int64(had))
 	return (*byte)(q)
 }

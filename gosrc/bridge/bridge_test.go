@@ -242,3 +242,29 @@ func BenchmarkAcquireRelease(b *testing.B) {
 		Release(Acquire())
 	}
 }
+
+func TestWhatHangsOnARecordIsCounted(t *testing.T) {
+	before := Held()
+	x := Acquire()
+	x.AppendBody(make([]byte, ReqInline/2))
+	x.AppendOut(make([]byte, OutInline/2))
+	if n := Held() - before; n != 0 {
+		t.Errorf("%d bytes for what fits", n)
+	}
+	x.NeedReq(10_000)
+	x.ReserveBody(20_000)
+	x.AppendBody(make([]byte, 50_000))
+	x.AppendOut(make([]byte, 70_000))
+	x.AppendField("a", "b")
+	want := int64(uint64(x.ReqCap) + x.BodyCap + x.OutCap + uint64(x.FieldsCap))
+	if n := Held() - before; n != want || n < 130_000 {
+		t.Errorf("%d bytes are counted, %d are there", n, want)
+	}
+	if !x.HasRoom(x.BodyCap) || x.HasRoom(x.BodyCap+1) {
+		t.Error("there is room for what there is room for")
+	}
+	Release(x)
+	if n := Held(); n != before {
+		t.Errorf("%d bytes are left", n-before)
+	}
+}

@@ -178,6 +178,17 @@ enum {
 #define TURBO_LOW_WATER 16384
 #define TURBO_INBOX_MAX 65536 /* a streamed body is read ahead this far */
 
+/* Bytes that hang on exchanges or wait for clients, in the whole process. Whoever
+   mallocs or frees what belongs to a record says so; Release subtracts what is
+   left by the capacities. Any thread. */
+extern int64_t turbo_held;
+
+static inline void
+turbo_hold(int64_t n)
+{
+    __atomic_fetch_add(&turbo_held, n, __ATOMIC_RELAXED);
+}
+
 typedef struct {
     turbo_exchange *x;
     uint32_t gen;

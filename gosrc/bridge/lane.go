@@ -15,9 +15,9 @@ func (x *Exchange) AppendOut(b []byte) {
 		n := max(need, 2*x.OutCap)
 		if x.OutCap > OutInline {
 			// Safe: beyond the inline size OutPtr is from resize.
-			x.OutPtr = resize(unsafe.Pointer(x.OutPtr), n)
+			x.OutPtr = resize(unsafe.Pointer(x.OutPtr), x.OutCap, n)
 		} else {
-			p := resize(nil, n)
+			p := resize(nil, 0, n)
 			// Safe: p has n bytes, more than OutLen.
 			copy(unsafe.Slice(p, n), x.Out())
 			x.OutPtr = p
@@ -39,7 +39,7 @@ func (x *Exchange) AppendField(name, value string) {
 			// Safe: with FieldsCap > 0, FieldsPtr is from resize.
 			old = unsafe.Pointer(x.FieldsPtr)
 		}
-		x.FieldsPtr, x.FieldsCap = resize(old, uint64(n)), n
+		x.FieldsPtr, x.FieldsCap = resize(old, uint64(x.FieldsCap), uint64(n)), n
 	}
 	// Safe: FieldsPtr has FieldsCap bytes, FieldsLen of them used.
 	b := unsafe.Slice(x.FieldsPtr, x.FieldsCap)[:x.FieldsLen]

@@ -54,7 +54,7 @@ const maxIdleInbox = 128 << 10
 func (x *Exchange) TrimInbox() {
 	if x.BodyLen == 0 && x.BodyCap > maxIdleInbox {
 		// Safe: with BodyCap > 0, Body is from resize.
-		free(unsafe.Pointer(x.Body))
+		free(unsafe.Pointer(x.Body), x.BodyCap)
 		x.Body, x.BodyCap = nil, 0
 	}
 }
@@ -63,7 +63,7 @@ func (x *Exchange) TrimInbox() {
 func (x *Exchange) TrimOut() {
 	if x.OutLen == 0 && x.OutCap > maxIdleInbox {
 		// Safe: beyond the inline size OutPtr is from malloc.
-		free(unsafe.Pointer(x.OutPtr))
+		free(unsafe.Pointer(x.OutPtr), x.OutCap)
 		x.OutPtr, x.OutCap = &x.OutInline[0], OutInline
 	}
 }

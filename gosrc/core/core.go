@@ -78,6 +78,7 @@ func register(c *Core) {
 	registry.last++
 	c.handle = registry.last
 	replaceRegistry(func(m map[int64]*Core) { m[c.handle] = c })
+	limitMemory()
 }
 
 func replaceRegistry(change func(map[int64]*Core)) {
@@ -239,6 +240,8 @@ func (c *Core) Stats() []byte {
 	b = strconv.AppendInt(b, c.Active(), 10)
 	b = append(b, `,"exchanges_live":`...)
 	b = strconv.AppendInt(b, bridge.Live(), 10)
+	b = append(b, `,"held":`...)
+	b = strconv.AppendInt(b, bridge.Held(), 10)
 	b = append(b, ',')
 	b = c.host.Count.appendJSON(b)
 	return append(b, '}')
@@ -254,6 +257,7 @@ func (c *Core) Close() {
 	defer c.guard("close")
 	registry.Lock()
 	replaceRegistry(func(m map[int64]*Core) { delete(m, c.handle) })
+	limitMemory()
 	registry.Unlock()
 	c.transport.Close()
 	c.host.Waker.Close()

@@ -106,14 +106,14 @@ func TestOpenRefuses(t *testing.T) {
 
 func TestSettingsReachTheTransport(t *testing.T) {
 	h, err := Open([]byte(`{"version":1,"transport":"fake","listeners":[],"access_log":true,"log_level":30,"server_header":"",
-		"date_header":false,"limit_request_line":100,"limit_headers":0,"limit_fields":7,"limit_body":0,"limit_connections":5,
+		"date_header":false,"limit_request_line":100,"limit_headers":0,"limit_fields":7,"limit_body":0,"limit_memory":9,"limit_connections":5,
 		"timeout_header_ms":1500,"timeout_idle_ms":0,"timeout_write_ms":10}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer Lookup(h).Close()
 	host := last.Load().host
-	if l := host.Limits; l.Wire.RequestLine != 100 || l.Wire.Header < 1<<29 || l.Wire.Fields != 7 || l.Body != 0 || l.Connections != 5 ||
+	if l := host.Limits; l.Wire.RequestLine != 100 || l.Wire.Header < 1<<29 || l.Wire.Fields != 7 || l.Body != 0 || l.Memory != 9 || l.Connections != 5 ||
 		l.Header.Seconds() != 1.5 || l.KeepAlive != 0 || l.Write.Milliseconds() != 10 || l.Linger == 0 {
 		t.Errorf("limits are %+v", l)
 	}

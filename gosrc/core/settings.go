@@ -23,6 +23,10 @@ type Limits struct {
 	// Body is the most bytes of a body that is collected before its exchange is
 	// dispatched; beyond it 413. Streamed bodies have no limit. Default 64 MB.
 	Body int64
+	// Memory is the most that the requests and answers of the process may take
+	// (bridge.Held) before a body that would have to be collected is answered
+	// with 503, and who produces an answer waits for its client. Default 1 GB.
+	Memory int64
 	// Connections is the most connections open at once; beyond it the server
 	// stops accepting until one is closed. Default: no limit.
 	Connections int
@@ -40,6 +44,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		Wire:   wire.Limits{}.WithDefaults(),
 		Body:   64 << 20,
+		Memory: 1 << 30,
 		Header: 10 * time.Second, KeepAlive: 75 * time.Second, Write: 30 * time.Second,
 		Linger: 2 * time.Second, WebSocket: websocket.DefaultLimits(),
 	}
@@ -75,6 +80,7 @@ type settings struct {
 	Headers     int   `json:"limit_headers"`
 	Fields      int   `json:"limit_fields"`
 	Body        int64 `json:"limit_body"`
+	Memory      int64 `json:"limit_memory"`
 	Connections int   `json:"limit_connections"`
 	HeaderMS    int64 `json:"timeout_header_ms"`
 	IdleMS      int64 `json:"timeout_idle_ms"`
@@ -107,7 +113,7 @@ func parseSettings(b []byte) (*settings, error) {
 	s := &settings{
 		Version: settingsVersion, Transport: "auto", LogLevel: levelInfo, Server: "turboapi", Date: true,
 		RequestLine: d.Wire.RequestLine, Headers: d.Wire.Header, Fields: d.Wire.Fields,
-		Body: d.Body, Connections: d.Connections,
+		Body: d.Body, Memory: d.Memory, Connections: d.Connections,
 		HeaderMS: d.Header.Milliseconds(), IdleMS: d.KeepAlive.Milliseconds(), WriteMS: d.Write.Milliseconds(),
 		WSMaxSize: int64(d.WebSocket.Size), WSMaxQueue: int64(d.WebSocket.Queue), WSDeflate: d.WebSocket.Deflate,
 		WSIntervalMS: d.WebSocket.PingInterval.Milliseconds(), WSTimeoutMS: d.WebSocket.PingTimeout.Milliseconds(),
@@ -143,7 +149,7 @@ func (s *settings) check() error {
 		most  int64
 	}{
 		{"limit_request_line", int64(s.RequestLine), 1 << 30}, {"limit_headers", int64(s.Headers), 1 << 30},
-		{"limit_fields", int64(s.Fields), 1 << 30}, {"limit_body", s.Body, 1 << 62},
+		{"limit_fields", int64(s.Fields), 1 << 30}, {"limit_body", s.Body, 1 << 62}, {"limit_memory", s.Memory, 1 << 62},
 		{"limit_connections", int64(s.Connections), 1 << 30}, {"timeout_header_ms", s.HeaderMS, year},
 		{"timeout_idle_ms", s.IdleMS, year}, {"timeout_write_ms", s.WriteMS, year},
 		{"ws_max_size", s.WSMaxSize, maxMessage}, {"ws_max_queue", s.WSMaxQueue, 1 << 20},
@@ -162,7 +168,7 @@ func (s *settings) limits() Limits {
 	l.Wire.RequestLine = unlimited(s.RequestLine)
 	l.Wire.Header = unlimited(s.Headers)
 	l.Wire.Fields = unlimited(s.Fields)
-	l.Body, l.Connections = s.Body, s.Connections
+	l.Body, l.Memory, l.Connections = s.Body, s.Memory, s.Connections
 	l.Header = time.Duration(s.HeaderMS) * time.Millisecond
 	l.KeepAlive = time.Duration(s.IdleMS) * time.Millisecond
 	l.Write = time.Duration(s.WriteMS) * time.Millisecond

@@ -100,6 +100,7 @@ func Stats(handle int64) (counters string, err error) {
 		runtime.ReadMemStats(&m)
 		return jsoniter.MarshalToString(map[string]any{
 			"live":       bridge.Live(),
+			"held":       bridge.Held(),
 			"servers":    core.Servers(),
 			"goroutines": runtime.NumGoroutine(),
 			"heap_bytes": m.HeapAlloc,

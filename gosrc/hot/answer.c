@@ -18,6 +18,7 @@ grow(char **p, uint64_t *cap, uint64_t inline_cap, uint64_t len, uint64_t n)
     if (*cap <= inline_cap && len > 0) {
         memcpy(bigger, *p, len);
     }
+    turbo_hold((int64_t)want - (*cap > inline_cap ? (int64_t)*cap : 0));
     *p = bigger;
     *cap = want;
     return 0;
@@ -175,6 +176,7 @@ answer_cors_plain(hot_server *srv)
         Py_XDECREF(rest);
     }
 done:
+    turbo_hold(-(int64_t)scratch.fields_cap);
     free(scratch.fields);
     Py_XDECREF(headers[0]);
     Py_XDECREF(headers[1]);

@@ -27,6 +27,10 @@ func (r *Reactor) collectInto(c *conn, in *input) {
 			r.refuse(c, wire.ErrContentTooLarge)
 			return
 		}
+		if !c.x.HasRoom(uint64(left)) && r.host.Full(left) {
+			r.refuse(c, wire.ErrMemory)
+			return
+		}
 		c.x.ReserveBody(uint64(min(left, maxReserve)))
 	}
 	c.since = r.now
@@ -139,8 +143,8 @@ func (r *Reactor) unframe(c *conn, in *input, src []byte) *wire.Refusal {
 }
 
 // take moves the payload in src into the exchange's inbox and moves in.off over
-// what was used. Unbounded means a collected body, for which the body limit
-// holds.
+// what was used. Unbounded means a collected body, for which the limits of bodies
+// and of memory hold.
 func (r *Reactor) take(c *conn, in *input, src []byte, bounded bool) *wire.Refusal {
 	limit := r.host.Limits.Body
 	for len(src) > 0 && !in.body.Done() {
@@ -160,7 +164,11 @@ func (r *Reactor) take(c *conn, in *input, src []byte, bounded bool) *wire.Refus
 		if !bounded && limit > 0 && in.body.Received() > limit {
 			return wire.ErrContentTooLarge
 		}
-		c.x.AppendBody(data)
+		if bounded {
+			c.x.AppendBody(data)
+		} else if refusal := r.host.Collect(c.x, data, in.body.Remaining()); refusal != nil {
+			return refusal
+		}
 		in.off += n
 		src = src[n:]
 	}
@@ -197,7 +205,7 @@ func (r *Reactor) attend(c *conn) {
 		}
 		r.due(c)
 	}
-	if c.is(high) && c.unsent() < bridge.LowWater {
+	if c.is(high) && (c.unsent() == 0 || c.unsent() < bridge.LowWater && !r.host.Full(0)) {
 		c.unset(high)
 		x.Unsent = uint64(c.unsent())
 		r.emit(x, bridge.EvDrained)

@@ -110,6 +110,10 @@ func (r *Reactor) flushTo(s *scratch, c *conn, x *bridge.Exchange) {
 		r.cut(s, c) // nobody is left who could end it
 	case x.Unsent > bridge.HighWater:
 		c.set(high)
+	case x.Unsent > 0 && r.host.Full(0):
+		// Whoever makes more of it waits until its client has all of this.
+		x.Unsent = bridge.HighWater + 1
+		c.set(high)
 	}
 }
 
@@ -202,7 +206,7 @@ func (r *Reactor) write(c *conn, s *scratch, head, payload []byte, tail string) 
 	if rest == 0 {
 		return
 	}
-	c.out = r.buffers.grow(c.out, rest)
+	r.growOut(c, rest)
 	for _, p := range [...][]byte{head, payload, end} {
 		skip := min(n, len(p))
 		n -= skip
@@ -217,14 +221,16 @@ func (r *Reactor) writeOne(c *conn, s *scratch, b []byte) {
 		return
 	}
 	if c.unsent() > 0 {
-		c.out = append(r.buffers.grow(c.out, len(b)), b...)
+		r.growOut(c, len(b))
+		c.out = append(c.out, b...)
 		return
 	}
 	n, e := send(c.fd, b)
 	if n = r.tookBy(c, s, n, e); n < 0 || n == len(b) {
 		return
 	}
-	c.out = append(r.buffers.grow(c.out, len(b)-n), b[n:]...)
+	r.growOut(c, len(b)-n)
+	c.out = append(c.out, b[n:]...)
 	r.stall(c, s)
 }
 
@@ -292,9 +298,17 @@ func (r *Reactor) sendOn(c *conn) {
 	r.dropOut(c)
 }
 
+// growOut makes room for n more bytes in the queue.
+func (r *Reactor) growOut(c *conn, n int) {
+	before := cap(c.out)
+	c.out = r.buffers.grow(c.out, n)
+	bridge.Hold(int64(cap(c.out) - before))
+}
+
 // dropOut gives the queue back.
 func (r *Reactor) dropOut(c *conn) {
 	if c.out != nil {
+		bridge.Hold(-int64(cap(c.out)))
 		r.buffers.put(c.out)
 	}
 	c.out, c.sent = nil, 0

@@ -23,6 +23,10 @@ func (g *gate) collect(x *bridge.Exchange) bool {
 			g.refuse(x, wire.ErrContentTooLarge)
 			return false
 		}
+		if !x.HasRoom(uint64(left)) && g.srv.host.Full(left) {
+			g.refuse(x, wire.ErrMemory)
+			return false
+		}
 		x.ReserveBody(uint64(min(left, maxReserve)))
 	}
 	for {
@@ -31,11 +35,13 @@ func (g *gate) collect(x *bridge.Exchange) bool {
 			if refusal == nil && limit > 0 && g.body.Received() > limit {
 				refusal = wire.ErrContentTooLarge
 			}
+			if refusal == nil {
+				refusal = g.srv.host.Collect(x, data, g.body.Remaining())
+			}
 			if refusal != nil {
 				g.refuse(x, refusal)
 				return false
 			}
-			x.AppendBody(data)
 			g.in.use(n)
 		}
 		if g.body.Done() {

@@ -114,6 +114,10 @@ func (g *gate) flush(b []byte, x *bridge.Exchange, now uint64) []byte {
 		g.kick()
 	case x.Unsent > bridge.HighWater:
 		g.stuffed = true
+	case x.Unsent > 0 && g.srv.host.Full(0):
+		// Whoever makes more of it waits until its client has all of this.
+		x.Unsent = bridge.HighWater + 1
+		g.stuffed = true
 	}
 	return b
 }

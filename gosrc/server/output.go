@@ -13,7 +13,7 @@ func (g *gate) send(b []byte) {
 		return
 	}
 	if g.writing {
-		g.out = append(g.out, b...)
+		g.queue(b)
 		return
 	}
 	n, err := tryWrite(g.sock.fd, b)
@@ -23,13 +23,20 @@ func (g *gate) send(b []byte) {
 		return
 	}
 	if n < len(b) {
-		g.out = append(g.out, b[n:]...)
+		g.queue(b[n:])
 		g.writing = true
 		g.srv.running.Add(1)
 		// Stops when everything is written, the client does not read for
 		// longer than the limit, or the connection is broken off.
 		go g.drain()
 	}
+}
+
+// queue keeps a copy of b for drain. mu is held.
+func (g *gate) queue(b []byte) {
+	before := cap(g.out)
+	g.out = append(g.out, b...)
+	bridge.Hold(int64(cap(g.out) - before))
 }
 
 // unsent is the number of bytes that the kernel has not taken. mu is held.
@@ -45,6 +52,7 @@ func (g *gate) drain() {
 			g.srv.host.Panic("writing", r)
 			g.breakOff()
 		}
+		bridge.Hold(-int64(cap(g.out)))
 		g.writing, g.out, g.outAt = false, nil, 0
 		// The end of the connection waits for its output.
 		g.kick()
@@ -62,7 +70,7 @@ func (g *gate) drain() {
 			g.breakOff()
 			return
 		}
-		if g.stuffed && g.unsent() < bridge.LowWater && g.x != nil && !g.lost {
+		if g.stuffed && (g.unsent() == 0 || g.unsent() < bridge.LowWater && !g.srv.host.Full(0)) && g.x != nil && !g.lost {
 			g.stuffed = false
 			g.srv.ring.Push(message{kind: bridge.EvDrained, g: g, x: g.x, gen: g.gen})
 		}

@@ -67,6 +67,7 @@ type Bench struct {
 	closed bool
 	panics bool // the test provokes some
 	live   int64
+	held   int64
 }
 
 // Start opens a server. handlers maps paths to what the lane does; it runs on
@@ -95,7 +96,7 @@ func Start(t testing.TB, open core.Opener, c Config, handlers map[string]func(*C
 	b := &Bench{
 		T: t, Host: host, Addr: ln.Addr(), handlers: handlers,
 		calls: map[*bridge.Exchange]*Call{}, stop: make(chan struct{}), done: make(chan struct{}),
-		live: bridge.Live(), panics: c.Panics,
+		live: bridge.Live(), held: bridge.Held(), panics: c.Panics,
 	}
 	b.setTable(c)
 	if b.Tr, err = open(host); err != nil {
@@ -273,6 +274,9 @@ func (b *Bench) Close() {
 	b.Host.Waker.Close()
 	if n := bridge.Live() - b.live; n != 0 {
 		b.T.Errorf("%d exchanges were not released", n)
+	}
+	if n := bridge.Held() - b.held; n != 0 {
+		b.T.Errorf("%d bytes of memory are still counted", n)
 	}
 	if n := b.Host.Count.Panics.Load(); n != 0 && !b.panics {
 		b.T.Errorf("%d panics: %s", n, b.Host.Log.Take())

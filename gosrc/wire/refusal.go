@@ -22,6 +22,7 @@ func (r *Refusal) Error() string {
 var (
 	ErrContentTooLarge = &Refusal{413, "Request body too large"}
 	ErrRequestTimeout  = &Refusal{408, "Request not received in time"}
+	ErrMemory          = &Refusal{503, "Too much memory is taken by requests and answers"}
 )
 
 // Refusals of the request line.
@@ -101,6 +102,9 @@ func appendRefusalHead(dst []byte, r *Refusal, own Own) ([]byte, []byte) {
 	if r.Status == 426 {
 		// RFC 9110, 15.5.22 and RFC 6455, 4.4: what would be served.
 		return append(dst, "\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nconnection: upgrade, close\r\n\r\n"...), detail
+	}
+	if r.Status == 503 {
+		dst = append(dst, "\r\nretry-after: 1"...)
 	}
 	return append(dst, "\r\nconnection: close\r\n\r\n"...), detail
 }

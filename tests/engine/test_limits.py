@@ -144,6 +144,28 @@ def test_client_that_takes_nothing_is_cut_off(serve: Serve, transport: str) -> N
     assert time.monotonic() - began < PATIENCE
 
 
+def test_bodies_beyond_the_memory_are_refused_until_there_is_some(serve: Serve, transport: str) -> None:
+    server = serve(shop(), transport=transport, limit_memory=2_000_000)
+    headers = {"content-type": "application/json"}
+    small, large = (json.dumps({"a": "x" * size}).encode() for size in (1_200_000, 3_000_000))
+    assert ask(server, "POST", body=small, headers=headers).data == b"1"
+    refused = ask(server, "POST", body=large, headers=headers)
+    assert (refused.status, refused.getheader("retry-after")) == (503, "1")
+    assert json.loads(refused.data) == {"detail": "Too much memory is taken by requests and answers"}
+    half = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1500000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as sock:
+        sock.sendall(half + b"x" * 1_400_000)
+        eventually(lambda: server.stats()["held"] >= 1_400_000)
+        assert ask(server, "POST", body=small, headers=headers).status == 503
+        # What does not have to be buffered goes on.
+        assert ask(server, "PUT", body=large).data == b"%d" % len(large)
+        assert ask(server, "POST", body=b"{}", headers=headers).data == b"0"
+        assert get(server, "/y").data == b'"y"'
+    eventually(lambda: server.stats()["held"] == 0)
+    assert ask(server, "POST", body=small, headers=headers).data == b"1"
+    assert server.stats()["refusals"]["503"] == 2
+
+
 def test_no_limit_on_buffered_bodies(serve: Serve, transport: str) -> None:
     server = serve(shop(), transport=transport, limit_body=None)
     body = json.dumps({"a": "x" * 3_000_000}).encode()

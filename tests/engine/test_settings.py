@@ -28,6 +28,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "limit_headers": 65536,
         "limit_fields": 200,
         "limit_body": 64 * 1024 * 1024,
+        "limit_memory": 1 << 30,
         "limit_connections": 0,
         "timeout_header_ms": 10_000,
         "timeout_idle_ms": 75_000,
@@ -44,8 +45,9 @@ def test_engine_gets_listeners_and_what_is_logged() -> None:
 
 
 def test_none_means_no_limit() -> None:
-    found = engine_json(limit_body=None, limit_connections=None, server_header=None)
-    assert (found["limit_body"], found["limit_connections"], found["server_header"]) == (0, 0, "")
+    found = engine_json(limit_body=None, limit_memory=None, limit_connections=None, server_header=None)
+    assert (found["limit_body"], found["limit_memory"], found["limit_connections"]) == (0, 0, 0)
+    assert found["server_header"] == ""
 
 
 def test_a_limit_of_no_bytes_is_a_limit() -> None:

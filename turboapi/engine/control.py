@@ -53,7 +53,10 @@ def logs(handle: int) -> dict[str, Any]:
 
 
 def stats(handle: int) -> dict[str, Any]:
-    """Return the counters of one server, or with 0 those of the process: live, acquired, released, servers."""
+    """Return the counters of one server, or with 0 those of the process.
+
+    These are live (exchanges), held (bytes of requests and answers), servers, goroutines, heap_bytes.
+    """
     return cast("dict[str, Any]", json.loads(_call("Stats", handle)))
 
 

@@ -99,6 +99,7 @@ class Options(TypedDict, total=False):
     limit_headers: int
     limit_fields: int
     limit_body: int | None
+    limit_memory: int | None
     limit_connections: int | None
     timeout_header: float
     timeout_idle: float
@@ -158,6 +159,12 @@ class Settings:
         64 * 1024 * 1024,
         _or_none(_whole(1, 1 << 40)),
         "largest request body that is buffered; beyond it 413",
+        unit="size",
+    )
+    limit_memory: int | None = _setting(
+        1 << 30,
+        _or_none(_whole(1, 1 << 50)),
+        "most memory for requests and answers under way; beyond it 503 for buffered bodies, and streams wait",
         unit="size",
     )
     limit_connections: int | None = _setting(None, _or_none(_COUNT), "most open connections; more wait to be accepted")
@@ -240,6 +247,7 @@ class Settings:
                 "limit_headers": self.limit_headers,
                 "limit_fields": self.limit_fields,
                 "limit_body": _limit(self.limit_body),
+                "limit_memory": _limit(self.limit_memory),
                 "limit_connections": _limit(self.limit_connections),
                 "timeout_header_ms": _milliseconds(self.timeout_header),
                 "timeout_idle_ms": _milliseconds(self.timeout_idle),
