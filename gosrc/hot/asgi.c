@@ -281,6 +281,13 @@ pending_forget(pending_object *w)
     Py_DECREF(future);
 }
 
+/* What is not here yet comes on the loop's thread, and only tasks of that loop can wait for it. */
+static bool
+is_elsewhere(hot_proxy *p)
+{
+    return p->x != NULL && (p->websocket || !(p->x->flags & TURBO_REQ_BODY_END)) && !server_on_loop(p->srv);
+}
+
 static PySendResult
 pending_send(PyObject *self, PyObject *arg, PyObject **result)
 {
@@ -291,6 +298,12 @@ pending_send(PyObject *self, PyObject *arg, PyObject **result)
             if (w->for_send && may_send(w->p)) {
                 *result = Py_NewRef(Py_None);
                 return PYGEN_RETURN;
+            }
+            if (!w->for_send && is_elsewhere(w->p)) {
+                PyErr_SetString(PyExc_RuntimeError,
+                                "turboapi: what is not here yet can only be received on the loop of "
+                                "the server; use anyio.from_thread.run in another thread");
+                return PYGEN_ERROR;
             }
             if (!w->for_send && (*result = message_now(w->p)) != NULL) {
                 return PYGEN_RETURN;
@@ -577,10 +590,8 @@ static PyObject *
 proxy_receive(PyObject *self, PyObject *Py_UNUSED(noargs))
 {
     hot_proxy *p = (hot_proxy *)self;
-    if (p->x != NULL && (p->websocket || !(p->x->flags & TURBO_REQ_BODY_END)) && !server_on_loop(p->srv)) {
-        PyErr_SetString(PyExc_RuntimeError, "turboapi: what is not here yet can only be received on the loop of "
-                                            "the server; use anyio.from_thread.run in another thread");
-        return NULL;
+    if (is_elsewhere(p)) {
+        return pending_new(p, false); // as a coroutine function: another thread may make it for a task of the loop
     }
     PyObject *m = message_now(p); // new
     if (m != NULL) {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import logging
 import socket
 import threading
 from collections.abc import Awaitable, Callable
@@ -389,3 +391,48 @@ def test_tasks_are_real_and_named_contexts_are_their_own(serve: Serve, transport
     for _ in range(2):
         assert get(server).status == 204
     assert seen == [(True, 0), (True, 1)] * 2
+
+
+def test_another_thread_may_call_receive_for_a_task_of_the_loop(serve: Serve, transport: str) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        loop = asyncio.get_running_loop()
+
+        def read() -> int:
+            size, more = 0, True
+            while more:
+                message = asyncio.run_coroutine_threadsafe(receive(), loop).result(PATIENCE)
+                size += len(message["body"])
+                more = message["more_body"]
+            return size
+
+        body = b"%d" % await asyncio.to_thread(read)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    server = serve(app, transport=transport, lifespan="off")
+    assert ask(server, "POST", body=b"x" * 300_000).data == b"300000"
+    assert ask(server, "POST", body=b"x").data == b"1"
+
+
+def test_an_exception_is_logged_in_the_context_of_its_task(serve: Serve, transport: str) -> None:
+    number = contextvars.ContextVar("number", default=0)
+    seen: list[int] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(number.get())
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        number.set(int(scope["path"][1:]))
+        if number.get() == 2:
+            await asyncio.sleep(0)
+        raise ValueError
+
+    listener = Listener(logging.ERROR)
+    logging.getLogger("turboapi.error").addHandler(listener)
+    try:
+        server = serve(app, transport=transport, lifespan="off")
+        assert [get(server, path).status for path in ("/1", "/2")] == [500, 500]
+    finally:
+        logging.getLogger("turboapi.error").removeHandler(listener)
+    assert seen == [1, 2]
