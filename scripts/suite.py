@@ -31,6 +31,8 @@ PYTHONS = ("3.13", "3.12", "3.11")
 # What depends on the internals of FastAPI: run on each release asked for, beside the newest, which all tests use.
 ON_EACH_FASTAPI = ("tests/plan", "tests/faces")
 MAIN = ".venv"
+# Packages that others write, used on the engine: in an environment of their own, since they pin what they need.
+THIRD_PARTY = "tests/thirdparty"
 # Seconds that one step may take. Far more than any needs: it ends a hang, whose place pytest has shown by then.
 PATIENCE = 1800
 # Steps at a time. More would not be faster: together they are to be a busy machine, not one that crawls.
@@ -165,8 +167,11 @@ def on_this_python(suite: Suite, selection: list[str]) -> None:
     python = [path for path in selection if not path.startswith("gosrc")]
     if go:
         go_tests(suite, *go)
-    if python:
-        pytest(suite, "pytest", MAIN, *python)
+    others = [path for path in python if path.startswith(THIRD_PARTY)]
+    if others:
+        on_third_party(suite, *others)
+    if python != others:
+        pytest(suite, "pytest", MAIN, *(path for path in python if path not in others))
 
 
 def on_python(suite: Suite, version: str, *, all_required: bool) -> None:
@@ -198,6 +203,16 @@ def on_fastapi(suite: Suite, release: str) -> None:
         pytest(suite, f"pytest on FastAPI {release}", venv, *folders)
 
 
+def on_third_party(suite: Suite, *what: str) -> None:
+    """Run the tests of packages that others write, on the main Python."""
+    venv = f"{MAIN}-thirdparty"
+    made = (sys.executable, "scripts/dev.py", "--venv", venv, "--extras", "build,thirdparty")
+    with suite.tree:
+        ready = suite.step("environment for third-party packages", *made)
+    if ready:
+        pytest(suite, "pytest of third-party packages", venv, *(what or (THIRD_PARTY,)))
+
+
 def on_wheel(suite: Suite) -> None:
     """Build the wheel and test it."""
     with suite.tree:
@@ -224,6 +239,7 @@ def main() -> int:
         lambda suite: go_tests(suite, "gosrc"),
         *[partial(on_python, version=version, all_required=given.all_pythons) for version in main_first],
         *[partial(on_fastapi, release=release) for release in given.fastapi],
+        on_third_party,
     ]
     if given.fuzz:
         chains.append(lambda suite: suite.step("fuzz", sys.executable, "scripts/fuzz.py", given.fuzz))
