@@ -70,7 +70,8 @@ class Chain:
             except Exception as exc:
                 if not outside:
                     return await escaped(proxy, exc)
-                _log.error("Exception in ASGI application\n", exc_info=exc)
+                if not proxy.failed(exc):
+                    _log.error("Exception in ASGI application\n", exc_info=exc)
                 return None
             return response
 
