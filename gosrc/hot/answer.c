@@ -368,6 +368,21 @@ answer_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool on_
     return 1;
 }
 
+int
+answer_made(hot_server *srv, turbo_exchange *x, PyObject *made)
+{
+    int rc;
+    if (PyBytes_CheckExact(made)) {
+        rc = answer_bytes(srv, x, made);
+    } else if ((rc = is_simple_type(srv->st, Py_TYPE(made))) >= 0) {
+        rc = rc == 0 ? 1 : answer_simple_response(srv, x, made, true);
+    }
+    if (rc < 0) {
+        answer_reset(x);
+    }
+    return rc;
+}
+
 /* callable(a[, b]) in the context of x's last task, where it had one. New reference or NULL. */
 static PyObject *
 call_in_context(turbo_exchange *x, PyObject *callable, PyObject *a, PyObject *b)
@@ -385,41 +400,47 @@ call_in_context(turbo_exchange *x, PyObject *callable, PyObject *a, PyObject *b)
     return result;
 }
 
-int
-answer_result(hot_server *srv, turbo_exchange *x, PyObject *result, bool on_loop)
+/* own: with the plan's function in the context of x's last task, which is not the current one. */
+static PyObject *
+encode(hot_server *srv, turbo_exchange *x, PyObject *result, bool own)
 {
     hot_state *st = srv->st;
     hot_plan *plan = x->lane_plan;
-    int rc = -1;
-    PyObject *made = NULL;
     if (plan->plain && json_is_plain(result, 0)) {
-        made = PyObject_CallOneArg(st->to_json, result); // new
+        PyObject *made = PyObject_CallOneArg(st->to_json, result); // new
         if (made != NULL) {
-            rc = answer_bytes(srv, x, made);
-            Py_DECREF(made);
-            return rc;
+            return made;
         }
         PyErr_Clear(); // a lone surrogate, say: the exact way gives FastAPI's error
     }
     int is_response = PyObject_IsInstance(result, st->response_type);
     if (is_response < 0) {
-        return -1;
+        return NULL;
     }
     if (is_response || plan->encode == NULL) {
-        if (PyBytes_CheckExact(result)) {
-            return answer_bytes(srv, x, result);
-        }
-        if (result == Py_None && plan->inner != NULL) {
-            task_answered(srv, x); // middleware has sent what it had to
-            return 1;
-        }
-        return answer_response(srv, x, result, on_loop);
+        return Py_NewRef(result);
     }
-    made = call_in_context(x, plan->encode, result, NULL); // new
+    return own ? call_in_context(x, plan->encode, result, NULL) : PyObject_CallOneArg(plan->encode, result);
+}
+
+PyObject *
+answer_encode(hot_server *srv, turbo_exchange *x, PyObject *result)
+{
+    return encode(srv, x, result, false);
+}
+
+int
+answer_result(hot_server *srv, turbo_exchange *x, PyObject *result, bool on_loop)
+{
+    if (result == Py_None && ((hot_plan *)x->lane_plan)->inner != NULL) {
+        task_answered(srv, x); // middleware has sent what it had to
+        return 1;
+    }
+    PyObject *made = encode(srv, x, result, true); // new
     if (made == NULL) {
         return -1;
     }
-    rc = PyBytes_CheckExact(made) ? answer_bytes(srv, x, made) : answer_response(srv, x, made, on_loop);
+    int rc = PyBytes_CheckExact(made) ? answer_bytes(srv, x, made) : answer_response(srv, x, made, on_loop);
     Py_DECREF(made);
     return rc;
 }
@@ -449,6 +470,37 @@ answer_base_exception(hot_server *srv, turbo_exchange *x, PyObject *exc, bool on
    application's handlers in two layers; asking on would never end, deeper in the stack each time. */
 #define MAX_FAILURES 2
 
+/* The raised exception comes after the answer, or in the middle of it: handlers and log hear of it, and nothing is sent.
+   Same result. */
+static int
+late_exception(hot_server *srv, turbo_exchange *x, PyObject *exc /* stolen */, bool on_loop)
+{
+    if (PyErr_GivenExceptionMatches(exc, PyExc_Exception)) {
+        if (!on_loop) {
+            server_give_back(srv, x, BACK_ERROR, exc);
+            return 1;
+        }
+        PyObject *coro = PyObject_CallMethodObjArgs(srv->errors, srv->st->s_handle, x->lane_obj, exc, NULL); // new
+        Py_DECREF(exc);
+        task_start(srv, x, JOB_HANDLE, coro); // stolen
+        return 1;
+    }
+    char line[HOT_REQUEST_LINE];
+    if (!probe_failed(srv, x, exc)) {
+        server_log(srv, 40, exc, "%s: %s after the answer\n", hot_request_line(x, line), Py_TYPE(exc)->tp_name);
+    }
+    if (PyErr_GivenExceptionMatches(exc, PyExc_SystemExit) ||
+        PyErr_GivenExceptionMatches(exc, PyExc_KeyboardInterrupt)) {
+        if (on_loop) {
+            server_exit(srv, exc);
+        } else {
+            server_give_back(srv, NULL, BACK_EXIT, Py_NewRef(exc));
+        }
+    }
+    Py_DECREF(exc);
+    return 0;
+}
+
 int
 answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop)
 {
@@ -459,6 +511,9 @@ answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop)
     if (exc == NULL) { // something returned NULL and raised nothing
         PyErr_SetString(PyExc_SystemError, "turboapi: a handler failed without an exception");
         exc = hot_take_exception();
+    }
+    if (x->lane_obj != NULL && ((hot_proxy *)x->lane_obj)->started) {
+        return late_exception(srv, x, exc, on_loop);
     }
     answer_reset(x);
     if (PyErr_GivenExceptionMatches(exc, st->fallback) && (x->lane_state & X_STAGE) == 0) {

@@ -482,6 +482,13 @@ proxy_gone(hot_proxy *p)
 }
 
 void
+proxy_answered(hot_proxy *p)
+{
+    p->started = p->complete = true;
+    asgi_wake(p->srv, &p->waiters); // receive gives http.disconnect from here on
+}
+
+void
 proxy_event(hot_server *srv, turbo_exchange *x, int kind)
 {
     hot_proxy *p = x->lane_obj;
@@ -874,6 +881,13 @@ static PyMethodDef proxy_methods[] = {
     {"end", stream_end, METH_NOARGS, PyDoc_STR("end(): the response is complete.")},
     {"body", proxy_body, METH_NOARGS, PyDoc_STR("body() -> bytes: the buffered body.")},
     {"failed", proxy_failed, METH_O, PyDoc_STR("failed(exc) -> bool: whether a test client takes it from the log.")},
+    {"make", after_make, METH_O, PyDoc_STR("make(result) -> bytes | Response: what the plan makes of a result.")},
+    {"answer", after_answer, METH_O,
+     PyDoc_STR("answer(made) -> bool: send what make() gave; False: it has to be awaited, on the loop.")},
+    {"run", (PyCFunction)(void (*)(void))hop_run, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("run(call, *args, **kwargs) -> Future of the call on a call thread.")},
+    {"run_beyond", (PyCFunction)(void (*)(void))hop_run_beyond, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("run_beyond(call, *args, **kwargs) -> Future; the limit of call threads does not hold it back.")},
     {"header", proxy_header, METH_O, PyDoc_STR("header(name) -> bytes | None: the first field of that name.")},
     {NULL, NULL, 0, NULL},
 };

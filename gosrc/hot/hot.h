@@ -113,13 +113,14 @@ typedef struct hot_proxy hot_proxy;
 /* What x->lane_state holds: the stage, and who may touch the response part. A task that a call's handler has started on
    the loop may use receive() while the call thread answers; changed with the GIL held. */
 enum {
-    X_STAGE = 0x0f,
+    X_STAGE = 0x07,
+    X_SENT = 0x08,    /* the code has given its answer by itself; what it still does comes after it */
     X_ORPHAN = 0x10, /* lent, and the task that waits for it has ended: whoever gets it back answers */
     X_LENT = 0x20,   /* the call lane has it for a task: see lend.c */
     X_ANSWERS = 0x40, /* a call thread writes the answer: the loop asks nothing of Go for x */
     X_MARKED = 0x80   /* in the loop's list, or in Go from there: a call thread leaves the answer to the loop */
 };
-static_assert(PLAN_MAX_STAGES <= X_STAGE, "a stage has its place in lane_state");
+static_assert(PLAN_MAX_STAGES <= X_STAGE + 1, "a stage has its place in lane_state");
 
 /* Something a call thread gives back to the loop. Payload is a strong reference or NULL.
      STAGE     the result of a stage, for the next one
@@ -128,8 +129,9 @@ static_assert(PLAN_MAX_STAGES <= X_STAGE, "a stage has its place in lane_state")
      ERROR     an exception for errors.handle
      RESPONSE  a response that sends itself
      APP       run the ASGI application
+     HOP       (future, exception or None, value) of a hop; there is no exchange
      EXIT      SystemExit or KeyboardInterrupt; there is no exchange */
-enum { BACK_STAGE, BACK_DONE, BACK_RAISED, BACK_ERROR, BACK_RESPONSE, BACK_APP, BACK_EXIT };
+enum { BACK_STAGE, BACK_DONE, BACK_RAISED, BACK_ERROR, BACK_RESPONSE, BACK_APP, BACK_HOP, BACK_EXIT };
 typedef struct hot_back {
     struct hot_back *next;
     turbo_exchange *x;
@@ -137,12 +139,27 @@ typedef struct hot_back {
     PyObject *payload;
 } hot_back;
 
+/* A call that a task on the loop waits for. All references are strong. */
+typedef struct hot_hop {
+    struct hot_hop *next;
+    PyObject *call, *args, *kwargs; /* kwargs: or NULL */
+    PyObject *context;              /* its own */
+    PyObject *future;
+    PyObject *plan; /* whose cost it counts for */
+    bool beyond;    /* runs beyond the limit of threads: it gives back what others wait for */
+} hot_hop;
+
+typedef struct {
+    hot_hop *head, *tail;
+} hot_hops;
+
 /* One call thread. Stands on its stack; linked while the thread lives. */
 typedef struct hot_worker {
     pthread_cond_t wake;
     struct hot_worker *next_idle, *next;
     _Atomic uint64_t since; /* ns when the running handler began, 0: none */
     bool signalled;
+    bool counted; /* in the lane's `busy` */
 } hot_worker;
 
 /* The call lane. Lock order: `mu` alone; never taken together with the GIL
@@ -150,7 +167,10 @@ typedef struct hot_worker {
 typedef struct {
     pthread_mutex_t mu;
     turbo_exchange *head, *tail; /* waiting calls */
-    _Atomic int queued;
+    hot_hops hops, beyond;       /* waiting hops, and those that no limit holds back */
+    bool hop_last;               /* the last that was claimed was a hop: a call is next */
+    int n_beyond, busy;          /* busy: threads inside something that counts for the limit */
+    _Atomic int queued;          /* all that waits */
     turbo_exchange **done; /* answered, not flushed */
     _Atomic int n_done;
     int cap_done;
@@ -295,6 +315,17 @@ void lane_refuse_all(hot_server *srv);
 void lane_drop_all(hot_server *srv);
 void lane_spawn_if_needed(hot_server *srv); /* loop */
 void lane_end(hot_lane *lane);
+bool lane_notify(hot_lane *lane);                /* mu held: something waits; true: the watchdog is to be started */
+void lane_start_dog(hot_server *srv);            /* loop */
+
+/* hop.c: calls of tasks on the loop, on the call lane */
+PyObject *hop_run(PyObject *self, PyObject *args, PyObject *kwargs); /* methods of the proxy */
+PyObject *hop_run_beyond(PyObject *self, PyObject *args, PyObject *kwargs);
+hot_hop *hop_claim(hot_lane *lane, hot_worker *w); /* mu held: the next, or NULL */
+void hop_call(hot_server *srv, hot_hop *hop);      /* call thread; frees it */
+void hop_done(hot_server *srv, PyObject *payload); /* loop */
+int hop_traverse(hot_lane *lane, visitproc visit, void *arg);
+void hop_drop_all(hot_lane *lane);                 /* nobody waits any more */
 void lane_free(hot_lane *lane);
 
 /* answer.c */
@@ -303,6 +334,10 @@ void lane_free(hot_lane *lane);
    to a task. -1: exception set, x has no answer yet. */
 int answer_result(hot_server *srv, turbo_exchange *x, PyObject *result, bool on_loop);
 int answer_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool on_loop);
+/* What x's plan makes of a result: bytes for its status and media, or a response. New reference or NULL. */
+PyObject *answer_encode(hot_server *srv, turbo_exchange *x, PyObject *result);
+/* Prepare made (bytes, or a response) as x's whole answer. 0; 1: it has to be awaited; -1: exception set. */
+int answer_made(hot_server *srv, turbo_exchange *x, PyObject *made);
 /* Answer the raised exception. Same result, never -1. */
 int answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop);
 void answer_text(turbo_exchange *x, int status, const char *text, const char *extra_name, const char *extra_value);
@@ -368,6 +403,11 @@ void proxy_complete(hot_proxy *p);                                  /* the respo
    run, however little it is. New reference. */
 PyObject *proxy_pause(hot_proxy *p, bool due);
 PyObject *proxy_late(hot_proxy *p); /* the same for a client that is gone */
+void proxy_answered(hot_proxy *p); /* the whole answer is prepared: nothing more is sent or received */
+
+/* after.c: answers that code gives by itself, to go on afterwards. Methods of the proxy. */
+PyObject *after_make(PyObject *self, PyObject *result);
+PyObject *after_answer(PyObject *self, PyObject *made);
 extern PyType_Spec exchange_spec, ready_spec, pending_spec, plan_spec, server_spec;
 
 /* stream.c: a streaming response, chunk by chunk */

@@ -178,7 +178,7 @@ room(hot_lane *lane)
     if (lane->starting > 0 && now - lane->asked_at > ARRIVE_NS) {
         lane->starting = 0; // Python failed before it came to lane_main
     }
-    int n = lane->limit - atomic_load(&lane->n_threads) - lane->starting;
+    int n = lane->limit + lane->n_beyond - atomic_load(&lane->n_threads) - lane->starting;
     return lane->stop || now < lane->ask_from || n < 0 ? 0 : n;
 }
 
@@ -290,6 +290,28 @@ lane_refuse(hot_server *srv, turbo_exchange *x)
     server_mark(srv, x);
 }
 
+bool
+lane_notify(hot_lane *lane)
+{
+    bool start_dog = !lane->dog_runs;
+    lane->dog_runs = true;
+    if (atomic_load(&lane->awake) == 0) {
+        wake_one(lane);
+    }
+    if (lane->dog_parked) {
+        pthread_cond_signal(&lane->dog_wake);
+    }
+    return start_dog;
+}
+
+void
+lane_start_dog(hot_server *srv)
+{
+    if (pthread_create(&srv->lane.dog, NULL, watchdog, srv) != 0) {
+        srv->lane.dog_runs = false; // tried again with the next push
+    }
+}
+
 /* Append the chain first..last of n calls. Loop's thread, GIL held. */
 void
 lane_push(hot_server *srv, turbo_exchange *first, turbo_exchange *last, int n)
@@ -318,18 +340,11 @@ lane_push(hot_server *srv, turbo_exchange *first, turbo_exchange *last, int n)
         *(lane->head == NULL ? &lane->head : &lane->tail->lane_next) = first;
         lane->tail = last;
         atomic_fetch_add(&lane->queued, n);
-        if (atomic_load(&lane->awake) == 0) {
-            wake_one(lane);
-        }
-        if (lane->dog_parked) {
-            pthread_cond_signal(&lane->dog_wake);
-        }
-        start_dog = !lane->dog_runs;
-        lane->dog_runs = true;
+        start_dog = lane_notify(lane);
     }
     pthread_mutex_unlock(&lane->mu);
-    if (start_dog && pthread_create(&lane->dog, NULL, watchdog, srv) != 0) {
-        lane->dog_runs = false; // tried again with the next push
+    if (start_dog) {
+        lane_start_dog(srv);
     }
     while (over != NULL) {
         turbo_exchange *next = over->lane_next;
@@ -435,6 +450,14 @@ call_stage(hot_server *srv, hot_plan *plan, turbo_exchange *x, int stage)
 static int
 finish_call(hot_server *srv, turbo_exchange *x, PyObject *result)
 {
+    if (x->lane_state & X_SENT) {
+        if (result != NULL && result != Py_None) {
+            server_give_back(srv, x, BACK_RESPONSE, result); // stolen: what is left, for the loop
+            return 1;
+        }
+        Py_XDECREF(result);
+        return result == NULL ? answer_exception(srv, x, false) : 0;
+    }
     if (x->lane_state & (X_MARKED | X_LENT)) {
         /* A task on the loop waits for the body, and Go may be reading the record at this moment; or for the result. */
         if (x->lane_state & X_LENT) {
@@ -450,13 +473,45 @@ finish_call(hot_server *srv, turbo_exchange *x, PyObject *result)
     return rc < 0 ? answer_exception(srv, x, false) : rc;
 }
 
+/* A call of the plan's has ended. Returns the ns that it took. */
+static uint64_t
+count_cost(hot_server *srv, hot_worker *w, hot_plan *plan, uint64_t start, uint64_t others)
+{
+    uint64_t end = hot_now(), spent = end - start;
+    atomic_store_explicit(&w->since, 0, memory_order_relaxed);
+    srv->lane.in_call--;
+    if (spent > STUCK_NS && others != srv->turns + atomic_load(&srv->lane.calls)) {
+        plan->wary_until = end + WARY_NS; // others have run meanwhile: it was not the machine that stood still
+    }
+    /* One call that blocks for long must not make a fast route slow: it counts as COST_MAX_S. */
+    double cost = atomic_load_explicit(&plan->cost, memory_order_relaxed), took = (double)spent * 1e-9;
+    atomic_store_explicit(&plan->cost, cost * 0.95 + (took < COST_MAX_S ? took : COST_MAX_S) * 0.05,
+                          memory_order_relaxed);
+    return spent;
+}
+
+/* Run a call that a task waits for. Returns the ns that it took. GIL held. */
+static uint64_t
+run_hop(hot_server *srv, hot_worker *w, hot_hop *hop)
+{
+    PyObject *plan = Py_NewRef(hop->plan);
+    uint64_t start = hot_now();
+    atomic_store_explicit(&w->since, start, memory_order_relaxed);
+    srv->lane.in_call++;
+    uint64_t others = srv->turns + atomic_load(&srv->lane.calls);
+    hop_call(srv, hop);
+    uint64_t spent = count_cost(srv, w, (hot_plan *)plan, start, others);
+    Py_DECREF(plan);
+    return spent;
+}
+
 /* Run one call up to the end of its stages on this lane. Returns true when x is
    answered and released, false when the loop has it now. GIL held. */
 static bool
 run_call(hot_server *srv, hot_worker *w, turbo_exchange *x, uint64_t *spent)
 {
     hot_plan *plan = (hot_plan *)Py_NewRef(x->lane_plan); // x may be another's once it was given back
-    uint64_t start = hot_now(), end;
+    uint64_t start = hot_now();
     PyObject *result;
     int stage = x->lane_state & X_STAGE, rc;
     if (stage == 0) {
@@ -481,17 +536,7 @@ run_call(hot_server *srv, hot_worker *w, turbo_exchange *x, uint64_t *spent)
     } else {
         rc = finish_call(srv, x, result); // stolen
     }
-    end = hot_now();
-    atomic_store_explicit(&w->since, 0, memory_order_relaxed);
-    srv->lane.in_call--;
-    *spent = end - start;
-    if (end - start > STUCK_NS && others != srv->turns + atomic_load(&srv->lane.calls)) {
-        plan->wary_until = end + WARY_NS; // others have run meanwhile: it was not the machine that stood still
-    }
-    /* One call that blocks for long must not make a fast route slow: it counts as COST_MAX_S. */
-    double cost = atomic_load_explicit(&plan->cost, memory_order_relaxed), took = (double)(end - start) * 1e-9;
-    atomic_store_explicit(&plan->cost, cost * 0.95 + (took < COST_MAX_S ? took : COST_MAX_S) * 0.05,
-                          memory_order_relaxed);
+    *spent = count_cost(srv, w, plan, start, others);
     Py_DECREF(plan);
     if (rc == 0) {
         server_release(srv, x);
@@ -511,23 +556,55 @@ lock_without_gil(hot_lane *lane)
     }
 }
 
-/* The next call, or NULL. *spare: this thread should see to it that another one
-   is ready, because the call it got is slow. GIL held. */
-static turbo_exchange *
-claim(hot_lane *lane, bool *spare)
+static void
+count_free(hot_lane *lane, hot_worker *w)
 {
-    turbo_exchange *x;
+    lane->busy -= w->counted;
+    w->counted = false;
+}
+
+/* Whether a thread may take something. mu held. */
+static bool
+claimable(hot_lane *lane)
+{
+    return lane->beyond.head != NULL || (atomic_load(&lane->queued) > 0 && lane->busy < lane->limit);
+}
+
+static turbo_exchange *
+claim_call(hot_lane *lane, hot_worker *w)
+{
+    turbo_exchange *x = lane->head;
+    if (x == NULL || lane->busy >= lane->limit) {
+        return NULL;
+    }
+    lane->head = x->lane_next;
+    if (lane->head == NULL) {
+        lane->tail = NULL;
+    }
+    x->lane_next = NULL;
+    lane->hop_last = false;
+    lane->busy++;
+    w->counted = true;
+    return x;
+}
+
+/* The next call or hop; calls and hops take turns. Returns its plan, or NULL. *spare: this thread should see to it that
+   another one is ready, because what it got is slow. GIL held. */
+static hot_plan *
+claim(hot_lane *lane, hot_worker *w, turbo_exchange **x, hot_hop **hop, bool *spare)
+{
+    hot_plan *plan = NULL;
     lock_without_gil(lane);
-    x = lane->head;
+    count_free(lane, w);
     *spare = false;
-    if (x != NULL) {
-        lane->head = x->lane_next;
-        if (lane->head == NULL) {
-            lane->tail = NULL;
-        }
-        x->lane_next = NULL;
+    *hop = NULL;
+    *x = lane->hop_last ? claim_call(lane, w) : NULL;
+    if (*x == NULL && (*hop = hop_claim(lane, w)) == NULL) {
+        *x = claim_call(lane, w);
+    }
+    if (*x != NULL || *hop != NULL) {
         int left = atomic_fetch_sub(&lane->queued, 1) - 1;
-        hot_plan *plan = x->lane_plan;
+        plan = *hop != NULL ? (hot_plan *)(*hop)->plan : (*x)->lane_plan;
         bool slow = plan->cost > SLOW_S;
         bool wary = plan->wary_until != 0 && left > 0 && atomic_load(&lane->awake) - lane->in_call <= 1 &&
                     plan->wary_until > hot_now();
@@ -537,7 +614,7 @@ claim(hot_lane *lane, bool *spare)
         }
     }
     pthread_mutex_unlock(&lane->mu);
-    return x;
+    return plan;
 }
 
 /* Wait for work. No GIL. Returns false when the thread is to end. */
@@ -547,7 +624,8 @@ wait_for_work(hot_lane *lane, hot_worker *w)
     bool stay = true;
     struct timespec until;
     pthread_mutex_lock(&lane->mu);
-    if (atomic_load(&lane->queued) == 0 && !lane->stop) {
+    count_free(lane, w);
+    if (!claimable(lane) && !lane->stop) {
         w->signalled = false;
         w->next_idle = lane->idle;
         lane->idle = w;
@@ -573,7 +651,7 @@ wait_for_work(hot_lane *lane, hot_worker *w)
             atomic_fetch_add(&lane->awake, 1);
         }
     }
-    stay = stay && !(lane->stop && lane->head == NULL);
+    stay = stay && !(lane->stop && !claimable(lane));
     pthread_mutex_unlock(&lane->mu);
     return stay;
 }
@@ -611,6 +689,7 @@ worker_leave(hot_lane *lane, hot_worker *w)
         at = &(*at)->next;
     }
     *at = w->next;
+    count_free(lane, w);
     atomic_fetch_sub(&lane->n_threads, 1);
     atomic_fetch_sub(&lane->awake, 1);
     lane->ended++;
@@ -656,12 +735,14 @@ lane_main(hot_server *srv, PyObject *Py_UNUSED(noargs))
     while (stay) {
         bool spare;
         uint64_t spent;
-        turbo_exchange *x = claim(lane, &spare);
-        bool slow = x != NULL && ((hot_plan *)x->lane_plan)->cost > SLOW_S;
-        if (x == NULL || mine >= BATCH) {
-            stay = pause_between(srv, w, x == NULL, false, mine);
+        turbo_exchange *x;
+        hot_hop *hop;
+        hot_plan *plan = claim(lane, w, &x, &hop, &spare); // borrowed from x or hop
+        bool slow = plan != NULL && plan->cost > SLOW_S, answered = false;
+        if (plan == NULL || mine >= BATCH) {
+            stay = pause_between(srv, w, plan == NULL, false, mine);
             mine = 0;
-            if (x == NULL) {
+            if (plan == NULL) {
                 continue;
             }
         } else if (slow && mine > 0) {
@@ -671,7 +752,11 @@ lane_main(hot_server *srv, PyObject *Py_UNUSED(noargs))
         if (spare && reserve(lane, 1) > 0) {
             spawn(srv);
         }
-        bool answered = run_call(srv, w, x, &spent);
+        if (hop != NULL) {
+            spent = run_hop(srv, w, hop);
+        } else {
+            answered = run_call(srv, w, x, &spent);
+        }
         if (hot_forked) {
             break; // the answer is the parent's to give, and so is the record
         }
@@ -705,7 +790,9 @@ take_all(hot_server *srv, void (*end)(hot_server *, turbo_exchange *))
     pthread_mutex_lock(&lane->mu);
     turbo_exchange *x = lane->head;
     lane->head = lane->tail = NULL;
-    atomic_store(&lane->queued, 0);
+    for (turbo_exchange *each = x; each != NULL; each = each->lane_next) {
+        atomic_fetch_sub(&lane->queued, 1);
+    }
     pthread_mutex_unlock(&lane->mu);
     while (x != NULL) {
         turbo_exchange *next = x->lane_next;
@@ -735,6 +822,9 @@ void
 lane_drop_all(hot_server *srv)
 {
     take_all(srv, drop);
+    if (!hot_forked) {
+        hop_drop_all(&srv->lane);
+    }
 }
 
 /* Tell all threads to end. Returns whether the watchdog has to be joined, which is so once. */

@@ -624,6 +624,7 @@ server_traverse(hot_server *srv, visitproc visit, void *arg)
     for (turbo_exchange *x = srv->lane.head; rc == 0 && x != NULL; x = x->lane_next) {
         rc = exchange_traverse(x, visit, arg);
     }
+    rc = rc == 0 ? hop_traverse(&srv->lane, visit, arg) : rc;
     for (hot_back *back = srv->back_head; rc == 0 && back != NULL; back = back->next) {
         Py_VISIT(back->payload);
         rc = back->x == NULL ? 0 : exchange_traverse(back->x, visit, arg);

@@ -187,6 +187,11 @@ task_stage_done(hot_server *srv, turbo_exchange *x, PyObject *result /* stolen *
 {
     hot_plan *plan = x->lane_plan;
     int stage = (x->lane_state & X_STAGE) + 1;
+    if (x->lane_state & X_SENT) {
+        Py_DECREF(result);
+        done_with(srv, x);
+        return;
+    }
     if (stage < plan->n_stages) {
         x->lane_state++;
         if (plan->stages[stage].lane == LANE_LOOP) {
@@ -263,6 +268,10 @@ finish_app(hot_server *srv, turbo_exchange *x, int kind, bool ok)
     if (x->flags & TURBO_REQ_WEBSOCKET) {
         socket_finish(srv, x, ok);
         done_with(srv, x);
+        return;
+    }
+    if (!ok && kind != JOB_HANDLE && x->lane_state & X_SENT) {
+        fail(srv, x);
         return;
     }
     if (!ok) {

@@ -135,6 +135,9 @@ run_back(hot_server *srv, hot_back *back)
     case BACK_APP:
         task_run_app(srv, x);
         break;
+    case BACK_HOP:
+        hop_done(srv, payload);
+        break;
     case BACK_EXIT:
         server_exit(srv, payload);
         break;

@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
+import dataclasses
+import functools
 import json
 import re
+import threading
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -146,6 +149,9 @@ class Simulated(Oracle):
             await super()._run(cycle, proxy.original)
             return
         self.how = "compiled"
+        proxy.plan = plan
+        proxy.threads = self._threads
+        proxy.cors = functools.partial(self._cors, proxy)
         self._context = contextvars.copy_context()
         try:
             try:
@@ -154,7 +160,7 @@ class Simulated(Oracle):
                 self.how = "declined"
                 await super()._run(cycle, proxy.original)
             except Exception as exc:
-                answer = self._context.run(self.made.errors.quick, proxy, exc)
+                answer = None if proxy.sent else self._context.run(self.made.errors.quick, proxy, exc)
                 if answer is None:
                     answer = await self._task(self.made.errors.handle(proxy, exc))
                 if answer is not None:
@@ -182,20 +188,24 @@ class Simulated(Oracle):
         for number, stage in enumerate(plan.stages):
             arguments = (positional, keywords) if number == 0 else ([result], {})
             last = number == len(plan.stages) - 1
+            proxy.last = last
             if stage.lane == "call":
                 assert not stage.coroutine
-                result = await self._on_thread(self._call, plan, stage.call, arguments, last)
+                result = await self._on_thread(self._call, plan, stage.call, arguments, last, proxy)
             elif stage.coroutine:
                 self._context = contextvars.copy_context()
                 result = await self._task(stage.call(*arguments[0], **arguments[1]))
-                result = encoded(plan, result) if last else result
+                result = encoded(plan, result) if last and not proxy.sent else result
             else:
-                result = self._call(plan, stage.call, arguments, last)
-        await self._respond(plan, result, proxy)
+                result = self._call(plan, stage.call, arguments, last, proxy)
+        if not proxy.sent:
+            await self._respond(plan, result, proxy)
+        elif result is not None:
+            await self._task(self._app(result, proxy, proxy.send))
 
-    def _call(self, plan: HotPlan, call: Any, arguments: Any, last: bool) -> Any:
+    def _call(self, plan: HotPlan, call: Any, arguments: Any, last: bool, proxy: Proxy) -> Any:
         result = call(*arguments[0], **arguments[1])
-        return encoded(plan, result) if last else result
+        return encoded(plan, result) if last and not proxy.sent else result
 
     async def _on_thread(self, call: Any, *args: Any) -> Any:
         context = self._context.copy()
@@ -212,12 +222,8 @@ class Simulated(Oracle):
             await self._send(proxy, answer.status_code, answer.raw_headers, bytes(answer.body), cors=not bare)
             return
 
-        async def send(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": self._cors(proxy, list(message.get("headers", ())))}
-            await proxy.send(message)
-
-        await self._task(self._app(answer, proxy, send))
+        proxy.wraps = True
+        await self._task(self._app(answer, proxy, proxy.send))
 
     def _task(self, coroutine: Any) -> asyncio.Task[Any]:
         """A task in the exchange's own context: that of its last task, so that all see what it has set."""
@@ -249,12 +255,54 @@ class Proxy:
         self.original = scope
         self.request: Any = None
         self.started = False
+        self.sent = False
+        self.wraps = False
+        self.plan: Any = None
+        self.threads: Any = None
+        self.cors: Any = None
+        self.last = False
         self._cycle = cycle
+        self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
         self.receive = cycle.receive
 
     async def send(self, message: Any) -> None:
         self.started = True
+        if self.wraps and message["type"] == "http.response.start":
+            message = {**message, "headers": self.cors(list(message.get("headers", ())))}
         await self._cycle.send(message)
+
+    def make(self, result: Any) -> Any:
+        assert not self.started
+        return encoded(self.plan, result)
+
+    def answer(self, made: Any) -> bool:
+        assert self.last
+        assert not self.started
+        self.wraps = True
+        if isinstance(made, bytes):
+            head = [(b"content-length", b"%d" % len(made)), (b"content-type", self.plan.media)]
+            made = Raw(self.plan.status, head, made)
+        elif type(made).__call__ is not Response.__call__:
+            return False
+        sending = self._answer(made)
+        if threading.get_ident() == self._loop_thread:
+            drive(sending)
+        else:
+            asyncio.run_coroutine_threadsafe(sending, self._loop).result(10)
+        self.sent = True
+        return True
+
+    def run(self, call: Any, /, *args: Any, **kwargs: Any) -> Any:
+        context = contextvars.copy_context()
+        work = functools.partial(context.run, functools.partial(call, *args, **kwargs))
+        return self._loop.run_in_executor(self.threads, work)
+
+    run_beyond = run
+
+    async def _answer(self, made: Any) -> None:
+        await self.send({"type": "http.response.start", "status": made.status_code, "headers": made.raw_headers})
+        await self.send({"type": "http.response.body", "body": bytes(made.body)})
 
     def scope(self) -> dict[str, Any]:
         return dict(self.original)
@@ -267,6 +315,24 @@ class Proxy:
 
     def header(self, name: bytes) -> bytes | None:
         return next((value for key, value in self.original["headers"] if key == name), None)
+
+
+@dataclasses.dataclass
+class Raw:
+    """Bytes that a plan has made, as a response."""
+
+    status_code: int
+    raw_headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+def drive(sending: Any) -> None:
+    """Run a coroutine that awaits nothing."""
+    try:
+        sending.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it waits")
 
 
 def encoded(plan: HotPlan, result: Any) -> Any:

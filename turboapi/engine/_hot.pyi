@@ -1,6 +1,6 @@
 """The hot path (C): what `turboapi.engine._load.hot()` returns. The implementation stands in gosrc/hot."""
 
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, Future
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from typing import Any, Protocol
 
@@ -65,6 +65,25 @@ class Exchange:
 
     def enter(self, scope: dict[str, Any], receive: Any, send: Any, /) -> None:
         """Let `scope()`, `receive` and `send` give these: what middleware hands on to the route."""
+
+    def make(self, result: object, /) -> Any:
+        """Return what the plan makes of a handler's result: bytes, or a Response."""
+
+    def answer(self, made: object, /) -> bool:
+        """Send what `make` gave, and go on: the exchange lasts until the stage ends.
+
+        Returns False where nothing was sent, because the response has to be awaited or the loop is at it. A Response's
+        background is not looked at. A stage on the call lane may then return a Response whose `__call__` does the rest.
+        """
+
+    def run(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Call on a call thread, in a copy of the current context. Loop's thread, while the exchange lasts.
+
+        Cancelling the future does not end the call. It never waits for anything but threads: no request is refused.
+        """
+
+    def run_beyond(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """`run` that the limit of call threads does not hold back: for what gives back what others wait for."""
 
     def header(self, name: bytes, /) -> bytes | None:
         """Return the first value of the field `name` (lower case), or None."""

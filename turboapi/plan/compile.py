@@ -27,6 +27,7 @@ from .whole import next_version, whole_fallback
 
 __all__ = ["compile_known"]
 
+_PAST = Fallback("it goes on after its answer (yield, background tasks), under middleware")
 _BEHIND = Fallback("it stands behind a route that only the application can match")
 
 _COSTS = {"dispatch": "compiled", "foreign": "ASGI"}
@@ -74,6 +75,8 @@ def compile_known(app: Any) -> CompiledApp:
             continue  # a handshake never reaches the engine's table
         made = _BEHIND if behind and each.asgi is not None else compiler.entry(each)
         behind = behind or each.kind == "barrier"
+        if stack.pieces and isinstance(made, Entry) and made.lasts:
+            made = _PAST  # middleware has to see the answer before it is sent
         entry = made if isinstance(made, Entry) else None
         found.append((each, entry))
         outcome = f"fallback: {made.reason}" if isinstance(made, Fallback) else "compiled"

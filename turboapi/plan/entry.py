@@ -17,6 +17,7 @@ from fastapi.background import BackgroundTasks
 from fastapi.security import SecurityScopes
 
 from . import internals
+from .afterwards import goes_on
 from .body import Body, body_of
 from .draft import Draft, Step
 from .facts import Handler, Node, RouteFacts
@@ -36,12 +37,13 @@ _RECEIVED = {"path": "path_params", "query": "query_params", "header": "headers"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A compiled route: its plan, and what the engine extracts for it."""
+    """A compiled route: its plan, what the engine extracts for it, and whether it goes on after its answer (lasts)."""
 
     plan: HotPlan
     params: tuple[dict[str, Any], ...]
     body: str
     max_body: int | None
+    lasts: bool = False
 
 
 def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | Fallback:
@@ -80,7 +82,7 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
         media=made.media,
         name=call_name(handler.tree.call),
     )
-    return Entry(plan, tuple(draft.params), "json" if handler.has_body else "none", handler.max_body)
+    return Entry(plan, tuple(draft.params), "json" if handler.has_body else "none", handler.max_body, goes_on(draft))
 
 
 def _unfit(handler: Handler, around: Surroundings) -> str | None:
@@ -92,17 +94,15 @@ def _unfit(handler: Handler, around: Surroundings) -> str | None:
         return "status 205"
     if handler.max_body is None and around.limited:
         return "a body limit of the application that the route does not know"
-    return _unfit_node(handler.tree, root=True)
+    return _unfit_node(handler.tree)
 
 
-def _unfit_node(node: Node, *, root: bool) -> str | None:
-    if node.kind == "yield" and not root:
-        return "dependency with yield"
-    if node.limited:
+def _unfit_node(node: Node) -> str | None:
+    if node.concurrency is not None:
         return "dependency with a concurrency limit"
     if node.websocket_name is not None:
         return "WebSocket parameter"
-    return next((why for child in node.children if (why := _unfit_node(child, root=False)) is not None), None)
+    return next((why for child in node.children if (why := _unfit_node(child)) is not None), None)
 
 
 def _shows_request(node: Node) -> bool:

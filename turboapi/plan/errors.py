@@ -106,7 +106,7 @@ class Errors:
         else:
             response = await call_handler(stack.errors.handler, request, exc)
         if getattr(proxy, "started", False):
-            # Too late to answer: the server has to end the connection, and tells the log.
+            # Too late to answer: the server logs it, and ends the connection where the answer is not complete.
             raise exc
         _report(proxy, exc)
         last: Response | None = self.outermost(response)

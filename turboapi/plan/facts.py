@@ -39,10 +39,11 @@ class Node:
 
     key: equal keys share one result within a request. name: the parent's keyword, None for
     `dependencies=[...]`. The *_name fields are the keywords under which FastAPI hands in its own objects.
+    early: what is behind a `yield` runs before the response is sent. concurrency: FastAPI's limit for it, or None.
     """
 
     call: Callable[..., Any]
-    kind: Literal["sync", "async", "yield"]
+    kind: Literal["sync", "async", "yield", "async yield"]
     name: str | None
     key: Any
     use_cache: bool
@@ -56,7 +57,8 @@ class Node:
     tasks_name: str | None
     scopes_name: str | None
     scopes: tuple[str, ...]
-    limited: bool
+    early: bool
+    concurrency: Any
 
 
 @dataclass(frozen=True, slots=True)

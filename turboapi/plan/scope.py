@@ -7,17 +7,17 @@ be read), and for exception handlers of the application.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi.exceptions import FastAPIError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from . import internals
+from .around import push_exit
 from .facts import RouteFacts
 
 __all__ = ["ExitStack", "Surroundings", "Unwinding", "request_of", "stacks_used", "unwind_failed", "unwinding"]
@@ -94,17 +94,35 @@ def _used(stack: Any) -> bool:
 
 
 class ExitStack(AsyncExitStack):
-    """An AsyncExitStack that costs nothing until something is put on it."""
+    """An AsyncExitStack that costs nothing until code of the user's puts something on it.
+
+    Until then it is a list of the dependencies that have begun, whose ends the entry calls by itself.
+    """
 
     def __init__(self) -> None:
-        pass
+        self._opened: list[Any] = []
 
     def __getattr__(self, name: str) -> Any:
         if name != "_exit_callbacks":
             raise AttributeError(name)
-        made: deque[Any] = deque()
-        self._exit_callbacks = made
-        return made
+        self._exit_callbacks: deque[Any] = deque()
+        for generator in self._opened:
+            push_exit(self, generator)
+        return self._exit_callbacks
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._opened)
+
+    def append(self, generator: Any) -> None:
+        """Note that a dependency has begun."""
+        if "_exit_callbacks" in vars(self):
+            push_exit(self, generator)
+        else:
+            self._opened.append(generator)
+
+    def pop(self) -> None:
+        """Forget the last one: it ends now."""
+        self._opened.pop()
 
 
 class Unwinding(Response):
@@ -146,4 +164,4 @@ async def unwind_failed(scope: Mapping[str, Any], exc: Exception, *, outer: bool
             raise exc
     except Exception as error:
         return error
-    return FastAPIError("Response not awaited: something on an exit stack of FastAPI's has swallowed an exception.")
+    return internals.swallowed()

@@ -9,7 +9,10 @@ before it. That gives, by the order of the calls:
     async ... async         one stage on the loop lane
     sync ... async          the call lane, then the loop lane
     async ... sync          the loop lane, then the call lane in the task's context
-    anything else           one stage on the loop lane, sync calls in the thread pool
+    anything else           one stage on the loop lane, whose sync calls hop to the call lane and back;
+                            those that come first run there before
+
+Routes that go on after their answer have shapes of their own: `afterwards`.
 """
 
 from __future__ import annotations
@@ -20,14 +23,14 @@ import itertools
 from types import FunctionType, MethodType
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-
 from . import internals
+from .afterwards import goes_on, stages_of_lasting
 from .draft import Draft, Step
+from .hops import carried_over, goes_to_thread, hop_of_calls
+from .lines import call, keywords, late, prologue, refusal
 from .plans import Arg, Stage
 from .response import Answer
 from .scope import stacks_used
-from .source import used_names
 
 __all__ = ["stages"]
 
@@ -38,10 +41,12 @@ def stages(draft: Draft, endpoint: Step, answer: Answer) -> tuple[tuple[Stage, .
     bare = not (draft.steps or draft.early or draft.checks or draft.late)
     if bare and (endpoint.node.kind == "sync" or real):
         return _direct(draft, endpoint)
+    if goes_on(draft):
+        return stages_of_lasting(draft, endpoint, answer)
     steps = [*draft.steps, endpoint]
     kinds = [step.node.kind for step in steps]
     changes = sum(one != other for one, other in itertools.pairwise(kinds))
-    before, end = _prologue(draft), _end(draft, answer)
+    before, end = prologue(draft), _end(draft, answer)
     head = f"entry({', '.join(draft.arg_names)})"
     args = tuple(draft.args)
     if changes == 0 and kinds[0] == "sync":
@@ -49,12 +54,11 @@ def stages(draft: Draft, endpoint: Step, answer: Answer) -> tuple[tuple[Stage, .
         return (Stage(draft.source.function(f"def {head}:", lines), "call", coroutine=False),), args
     if changes == 0 and len(steps) == 1 and end == ["return result"] and real:
         # The endpoint's own coroutine is the task: no frame of ours in between.
-        lines = [*before, *_late(draft), f"return {_call(draft, endpoint)}"]
+        lines = [*before, *_late(draft), f"return {call(draft, endpoint)}"]
         return (Stage(draft.source.function(f"def {head}:", lines), "loop", coroutine=True),), args
     if changes == 1:
         return _two(draft, steps, kinds.index(kinds[-1]), before, end, head), args
-    lines = _tail([*before, *_calls(draft, steps, "pool"), *end])
-    return (Stage(draft.source.function(f"async def {head}:", lines), "loop", coroutine=True),), args
+    return _mixed(draft, steps, end)
 
 
 def _direct(draft: Draft, endpoint: Step) -> tuple[tuple[Stage, ...], tuple[Arg, ...]]:
@@ -70,66 +74,66 @@ def _two(draft: Draft, steps: list[Step], cut: int, before: list[str], end: list
     make = draft.source.function
     if steps[0].node.kind == "sync":
         one = [*before, *_calls(draft, steps[:cut], "thread")]
-        two = _tail([*_calls(draft, steps[cut:], "pool"), *end])
-        carried = _carried(draft, one, two)
+        two = _tail([*_calls(draft, steps[cut:], "loop"), *end])
+        carried = carried_over(draft, one, two)
         return (
             Stage(make(f"def {head}:", [*one, f"return {carried}"]), "call", coroutine=False),
             Stage(make("async def rest(carried):", [f"{carried} = carried", *two]), "loop", coroutine=True),
         )
     copied = f"context = {draft.source.bind(contextvars.copy_context, 'copy_context')}()"
-    one = [*before, *_calls(draft, steps[:cut], "pool"), copied]
+    one = [*before, *_calls(draft, steps[:cut], "loop"), copied]
     two = _tail([*_calls(draft, steps[cut:], "context"), *end])
-    carried = _carried(draft, one, two)
+    carried = carried_over(draft, one, two)
     return (
         Stage(make(f"async def {head}:", [*one, f"return {carried}"]), "loop", coroutine=True),
         Stage(make("def rest(carried):", [f"{carried} = carried", *two]), "call", coroutine=False),
     )
 
 
-def _carried(draft: Draft, one: list[str], two: list[str]) -> str:
-    """Return the locals that the second stage takes from the first, as a tuple."""
-    made = {part.strip() for line in one if " = " in line for part in line.partition(" = ")[0].split(",")}
-    kept = sorted((made | set(draft.arg_names)) & used_names(two))
-    return f"({''.join(name + ', ' for name in kept)})"
-
-
-def _prologue(draft: Draft) -> list[str]:
-    if not draft.checks:
-        return draft.early
-    # None of this is code of the user's, so whatever goes wrong, FastAPI can do it again.
-    checks = ["    " + line for line in draft.checks]
-    return [*draft.early, "try:", *checks, "except Exception:", f"    {draft.refuse()} from None"]
-
-
-def _late(draft: Draft) -> list[str]:
-    if not draft.late:
-        return []
-    call, where = draft.handler.tree.call, draft.where()
-
-    def refuse(errors: list[Any], body: Any) -> None:
-        internals.raise_request_error(errors, body, call, where)
-
-    body = "parsed" if draft.parses else "None"
-    return ["errors = []", *draft.late, "if errors:", f"    {draft.source.bind(refuse, 'refuse')}(errors, {body})"]
+def _mixed(draft: Draft, steps: list[Step], end: list[str]) -> tuple[tuple[Stage, ...], tuple[Arg, ...]]:
+    """A coroutine whose sync calls are hops, but for those that come first."""
+    draft.given("proxy")
+    make, head, args = draft.source.function, f"entry({', '.join(draft.arg_names)})", tuple(draft.args)
+    first = list(itertools.takewhile(goes_to_thread, steps))
+    one = [*prologue(draft), *_calls(draft, first, "thread")]
+    two: list[str] = []
+    for threads, each in itertools.groupby(steps[len(first) : -1], goes_to_thread):
+        group = list(each)
+        two += hop_of_calls(draft, group, [*one, *two], scoped=False) if threads else _calls(draft, group, "loop")
+    two += _late(draft)
+    last = steps[-1]
+    two += hop_of_calls(draft, [last], [], scoped=False) if goes_to_thread(last) else _calls(draft, [last], "bare")
+    two = _tail([*two, *end])
+    if not first:
+        return (Stage(make(f"async def {head}:", [*one, *two]), "loop", coroutine=True),), args
+    carried = carried_over(draft, one, two)
+    return (
+        Stage(make(f"def {head}:", [*one, f"return {carried}"]), "call", coroutine=False),
+        Stage(make("async def rest(carried):", [f"{carried} = carried", *two]), "loop", coroutine=True),
+    ), args
 
 
 def _end(draft: Draft, answer: Answer) -> list[str]:
     bind = draft.source.bind
-    sub, tasks = draft.special.get("sub"), draft.special.get("tasks")
+    sub = draft.special.get("sub")
     lines = []
     if draft.shown and internals.exit_stacks():
         lines = [f"if {bind(stacks_used, 'stacks_used')}(scope):"]
-        lines.append(f"    return {bind(answer.unwinding, 'unwinding')}(result, {sub}, {tasks}, scope)")
-    if sub or tasks:
-        return [*lines, f"return {bind(answer.finish, 'finish')}(result, {sub}, {tasks})"]
+        lines.append(f"    return {bind(answer.unwinding, 'unwinding')}(result, {sub}, None, scope)")
+    if sub:
+        return [*lines, f"return {bind(answer.finish, 'finish')}(result, {sub}, None)"]
     return [*lines, "return result"]
+
+
+def _late(draft: Draft) -> list[str]:
+    return [*late(draft), *refusal(draft)]
 
 
 def _calls(draft: Draft, steps: list[Step], how: str) -> list[str]:
     lines: list[str] = []
     for step in steps:
         last = step.out == "result"
-        if last:
+        if last and how != "bare":
             lines += _late(draft)
         lines.append(f"{step.out} = {_step(draft, step, how, last=last)}")
     return lines
@@ -138,23 +142,13 @@ def _calls(draft: Draft, steps: list[Step], how: str) -> list[str]:
 def _step(draft: Draft, step: Step, how: str, *, last: bool) -> str:
     bind = draft.source.bind
     if step.node.kind == "async":
-        return f"await {_call(draft, step)}"
+        return f"await {call(draft, step)}"
     if how == "thread" and last:
-        return _call(draft, step)
-    arguments = ", ".join([bind(step.node.call, "call"), *_keywords(step)])
-    if how == "pool":
-        return f"await {bind(run_in_threadpool, 'run_in_threadpool')}({arguments})"
+        return call(draft, step)
+    arguments = ", ".join([bind(step.node.call, "call"), *keywords(step)])
     if how == "context":
         return f"context{'' if last else '.copy()'}.run({arguments})"
     return f"{bind(contextvars.copy_context, 'copy_context')}().run({arguments})"
-
-
-def _call(draft: Draft, step: Step) -> str:
-    return f"{draft.source.bind(step.node.call, 'call')}({', '.join(_keywords(step))})"
-
-
-def _keywords(step: Step) -> list[str]:
-    return [f"{name}={value}" for name, value in step.values.items()]
 
 
 def _tail(lines: list[str]) -> list[str]:

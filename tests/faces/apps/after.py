@@ -24,7 +24,6 @@ from ..trace import Trace, where
         (404, get("/raises")),
         (200, get("/disconnect")),
     ],
-    fallback=["*"],
 )
 def background_tasks(trace: Trace) -> FastAPI:
     app = FastAPI()
@@ -86,7 +85,7 @@ def background_tasks(trace: Trace) -> FastAPI:
     return app
 
 
-@case([(200, get("/")), (200, get("/sync"))], fallback=["*"], wild=False)
+@case([(200, get("/")), (200, get("/sync"))], wild=False)
 def background_task_that_fails(trace: Trace) -> FastAPI:
     """The answer has gone; the rest of the tasks does not run."""
     app = FastAPI()
@@ -121,7 +120,6 @@ def background_task_that_fails(trace: Trace) -> FastAPI:
         (200, get("/tasks")),
         (418, get("/converts")),
     ],
-    fallback=["*"],
 )
 def dependencies_with_yield(trace: Trace) -> FastAPI:
     app = FastAPI()

@@ -6,6 +6,7 @@ another shape is a Fallback: the application's own ASGI face answers then.
 Nothing outside of this package imports a private name of theirs.
 """
 
+from .exits import exits_always, late_errors_after_exits, swallowed
 from .fields import body_to_args, is_form, params_know_each_other, params_to_args, probe, raise_request_error
 from .gate import Waiting, install_gate, pass_gate, waiting
 from .handlers import Fingerprint, fingerprint, read_handler
@@ -30,11 +31,13 @@ __all__ = [
     "drive",
     "encode_jsonable",
     "exit_stacks",
+    "exits_always",
     "fingerprint",
     "form_limits",
     "included_scope",
     "install_gate",
     "is_form",
+    "late_errors_after_exits",
     "names_route",
     "own_handlers",
     "own_json",
@@ -52,6 +55,7 @@ __all__ = [
     "serialize",
     "streaming_class",
     "streaming_response",
+    "swallowed",
     "telemetry_watch",
     "unsupported",
     "waiting",

@@ -25,11 +25,12 @@ from starlette.responses import JSONResponse
 from ..facts import LOCATIONS, Handler, Node, Output
 from ..plans import Fallback
 from .fields import adapter_of, params_of, schema_of
+from .scopes import exit_stacks
 from .tools import closure, inner_code, takes
 
 __all__ = ["Fingerprint", "fingerprint", "read_handler"]
 
-Kind = Literal["sync", "async", "yield"]
+Kind = Literal["sync", "async", "yield", "async yield"]
 # Identities of everything that a handler's facts were read from, and the objects, so that these stay what they are.
 Fingerprint = tuple[tuple[int, ...], tuple[Any, ...]]
 
@@ -80,7 +81,7 @@ def read_handler(asgi: Any, app: Any) -> Handler | Fallback:
     if type(overrides) is not dict and dependant.dependencies:
         return Fallback("dependency_overrides is not a dict")
     kind: Kind = "async" if had["is_coroutine"] else "sync"
-    stream = bool(had.get("is_sse_stream") or had.get("is_json_stream") or _kind(dependant) == "yield")
+    stream = bool(had.get("is_sse_stream") or had.get("is_json_stream") or _kind(dependant) in ("yield", "async yield"))
     return Handler(
         tree=_node(dependant, overrides if type(overrides) is dict else {}, kind=kind),
         has_body=had["body_field"] is not None,
@@ -184,7 +185,8 @@ def _node(dependant: Any, overrides: Mapping[Any, Any], *, kind: Kind | None = N
         tasks_name=dependant.background_tasks_param_name,
         scopes_name=dependant.security_scopes_param_name,
         scopes=tuple(_scopes(dependant)),
-        limited=getattr(dependant, "concurrency", None) is not None,
+        early=getattr(original, "scope", None) == "function" or "fastapi_inner_astack" not in exit_stacks(),
+        concurrency=getattr(dependant, "concurrency", None),
     )
 
 
@@ -222,13 +224,16 @@ def _kind(dependant: Any) -> Kind:
     """Tell how FastAPI calls a dependant: in a thread, by await, or as a context manager."""
     call = dependant.call
     if hasattr(_models, "_is_coroutine_callable"):
-        generator = _models._is_gen_callable(call) or _models._is_async_gen_callable(call)
+        generator, async_generator = _models._is_gen_callable(call), _models._is_async_gen_callable(call)
         coroutine = _models._is_coroutine_callable(call)
     elif hasattr(_models.Dependant, "is_coroutine_callable"):
-        generator = dependant.is_gen_callable or dependant.is_async_gen_callable
+        generator, async_generator = dependant.is_gen_callable, dependant.is_async_gen_callable
         coroutine = dependant.is_coroutine_callable
     else:
         utils = cast(Any, _utils)
-        generator = utils.is_gen_callable(call) or utils.is_async_gen_callable(call)
+        generator, async_generator = utils.is_gen_callable(call), utils.is_async_gen_callable(call)
         coroutine = utils.is_coroutine_callable(call)
-    return "yield" if generator else "async" if coroutine else "sync"
+    if generator or async_generator:
+        # The newest releases ask for the one first, older ones for the other; nothing is both.
+        return "async yield" if async_generator else "yield"
+    return "async" if coroutine else "sync"

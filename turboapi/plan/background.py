@@ -1,0 +1,65 @@
+"""Background tasks after the answer: in order, one after the other, sync ones on a thread."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextvars import Context
+from typing import Any
+
+import fastapi
+from starlette.background import BackgroundTask, BackgroundTasks
+from starlette.responses import Response
+
+__all__ = ["await_tasks", "finish_tasks", "later", "run_tasks", "run_tasks_here"]
+
+# Somebody may replace or override them; such tasks are awaited as they are.
+_ONE = BackgroundTask.__call__
+# FastAPI's own, in newer releases, tells its telemetry; with telemetry on there are no plans.
+_MANY = (BackgroundTasks.__call__, fastapi.BackgroundTasks.__call__)
+
+
+def later(made: Any, tasks: Any) -> Any:
+    """Return what runs after an answer: a response's own background, else the tasks that were handed in."""
+    if not isinstance(made, Response):
+        return tasks
+    if made.background is None:
+        made.background = tasks
+    return made.background
+
+
+def run_tasks_here(tasks: Any, context: Context) -> Iterator[Any] | None:
+    """Run sync tasks on this thread, each in its own copy of the context.
+
+    Returns None, or what is left where one has to run on the loop. The list may grow while it runs.
+    """
+    cls = type(tasks)
+    remaining: Iterator[Any] = iter(tasks.tasks if cls.__call__ in _MANY else (tasks,))
+    for task in remaining:
+        if type(task).__call__ is not _ONE or task.is_async:
+            return itertools.chain((task,), remaining)
+        context.copy().run(task.func, *task.args, **task.kwargs)
+    return None
+
+
+async def run_tasks(proxy: Any, tasks: Any) -> None:
+    """Run tasks from the loop, sync ones on the call lane."""
+    for task in tasks.tasks if type(tasks).__call__ in _MANY else (tasks,):
+        if type(task).__call__ is not _ONE:
+            await task()
+        elif task.is_async:
+            await task.func(*task.args, **task.kwargs)
+        else:
+            await proxy.run(task.func, *task.args, **task.kwargs)
+
+
+async def await_tasks(proxy: Any, tasks: Any) -> None:
+    """Run tasks where scopes of AnyIO's are open, which their threads have to respect."""
+    del proxy
+    await tasks()
+
+
+async def finish_tasks(remaining: Iterator[Any]) -> None:
+    """Run on the loop what `run_tasks_here` has left."""
+    for task in remaining:
+        await task()
