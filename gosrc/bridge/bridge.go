@@ -92,6 +92,7 @@ func Release(x *Exchange) {
 	if x.Listed != 0 {
 		panic(errTwice)
 	}
+	x.DropFile()
 	had := uint64(0)
 	if x.ReqCap > ReqInline {
 		C.free(unsafe.Pointer(x.Req))

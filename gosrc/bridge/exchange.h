@@ -147,6 +147,11 @@ typedef struct turbo_exchange {
     char *out;       /* payload; out_inline, or malloc'ed when out_cap > TURBO_OUT_INLINE */
     uint64_t out_len, out_cap;
     uint64_t unsent; /* written by Flush: payload bytes the kernel has not taken yet */
+    /* With OP_END a file may follow the payload. The lane gives its descriptor away by
+       setting `file`; from then on it is Go's to close. */
+    int64_t file_at, file_len; /* where to begin, and how many bytes */
+    int32_t file;              /* descriptor + 1, 0: none */
+    uint32_t pad3;
 
     /* addresses, NUL-terminated text; that of a Unix socket is its path */
     char client_host[46];

@@ -75,6 +75,9 @@ type Exchange struct {
 	OutPtr               *byte
 	OutLen, OutCap       uint64
 	Unsent               uint64
+	FileAt, FileLen      int64
+	File                 int32
+	_                    uint32
 
 	ClientHost [46]byte
 	ClientPort uint16

@@ -17,6 +17,7 @@ var (
 	errNoHead    = errors.New("exchange: response ended or its body began without a head")
 	errPreset    = errors.New("exchange: a ready-made head needs the whole response")
 	errEarly     = errors.New("exchange: early hints after the head")
+	errFile      = errors.New("exchange: a file that does not end the response")
 )
 
 // Result is what AppendReply found in a record's ops.
@@ -29,6 +30,10 @@ type Result struct {
 	Payload []byte
 	Tail    string
 
+	// File, where it is one, comes between Payload and Tail. The transport
+	// closes it.
+	File bridge.File
+
 	Head  bool // the final head is among the bytes; Status is its status
 	Done  bool // the response is complete, or was given up: the exchange is over for the client
 	Close bool // with Done: close the connection when all is written
@@ -37,11 +42,15 @@ type Result struct {
 	Status int
 }
 
-// AppendReply is Format with everything in dst.
+// AppendReply is Format with everything in dst, but for a file and what follows it.
 func AppendReply(dst []byte, x *bridge.Exchange, keepAlive bool, own wire.Own) ([]byte, Result, error) {
 	dst, r, err := Format(dst, x, keepAlive, own)
-	dst = append(append(dst, r.Payload...), r.Tail...)
-	r.Payload, r.Tail = nil, ""
+	dst = append(dst, r.Payload...)
+	r.Payload = nil
+	if !r.File.Is() {
+		dst = append(dst, r.Tail...)
+		r.Tail = ""
+	}
 	return dst, r, err
 }
 
@@ -60,6 +69,8 @@ func Format(dst []byte, x *bridge.Exchange, keepAlive bool, own wire.Own) ([]byt
 	f := formatter{x: x, r: Result{Ops: x.Ops}, payload: x.Out(), own: own}
 	f.keepAlive = keepAlive && f.r.Ops&bridge.OpClose == 0
 	x.Ops, x.OutLen = 0, 0
+	// What nobody takes is closed: a HEAD, a failure, a client that is gone.
+	defer x.DropFile()
 	if x.Ended != 0 {
 		return dst, f.r, nil
 	}
@@ -129,7 +140,7 @@ func (f *formatter) head(dst []byte) ([]byte, error) {
 		fields = jsonFields
 	}
 	length := int64(-1)
-	if end {
+	if end && x.File == 0 {
 		length = int64(len(f.payload))
 	}
 	w := wire.Reply{
@@ -157,6 +168,9 @@ func (f *formatter) more(dst []byte) ([]byte, error) {
 	x := f.x
 	end := f.r.Ops&bridge.OpEnd != 0
 	n := uint64(len(f.payload))
+	if x.File != 0 {
+		return f.file(dst, end)
+	}
 	switch x.Framing {
 	case framedNone:
 		n = 0
@@ -184,6 +198,38 @@ func (f *formatter) more(dst []byte) ([]byte, error) {
 	}
 	if x.Framing == framedLength && x.LengthLeft > 0 {
 		return f.abort(dst, errTooShort)
+	}
+	return f.done(dst, x.KeepAlive != 0 && f.r.Ops&bridge.OpClose == 0)
+}
+
+// file frames payload and the file behind it, which end the response. A file
+// that has grown since its length was announced is cut there; what it lacks
+// shows when it is sent.
+func (f *formatter) file(dst []byte, end bool) ([]byte, error) {
+	x := f.x
+	if !end {
+		return f.abort(dst, errFile)
+	}
+	n := uint64(len(f.payload))
+	switch x.Framing {
+	case framedNone:
+		return f.done(dst, x.KeepAlive != 0 && f.r.Ops&bridge.OpClose == 0)
+	case framedLength:
+		if n > x.LengthLeft {
+			return f.abort(dst, errTooLong)
+		}
+		x.FileLen = int64(x.LengthLeft - n)
+		x.LengthLeft = 0
+	case framedChunks:
+		f.r.Tail = lastChunk
+		if all := n + uint64(x.FileLen); all > 0 {
+			dst = append(strconv.AppendUint(dst, all, 16), "\r\n"...)
+			f.r.Tail = chunkEnd + lastChunk
+		}
+	}
+	f.r.Payload = f.payload
+	if x.FileLen > 0 {
+		f.r.File = x.TakeFile()
 	}
 	return f.done(dst, x.KeepAlive != 0 && f.r.Ops&bridge.OpClose == 0)
 }

@@ -626,8 +626,8 @@ asgi_need(PyObject *message, PyObject *key)
 
 /* Whether p's exchange is still x, and as far as before, after code of the
    application's ran. 0, or -1 with an exception set. */
-static int
-still_open(hot_proxy *p, turbo_exchange *x, bool started)
+int
+asgi_still_open(hot_proxy *p, turbo_exchange *x, bool started)
 {
     if (p->x == x && p->started == started && !p->complete && !(x->lane_state & X_ANSWERS)) {
         return 0;
@@ -656,12 +656,12 @@ int
 proxy_start(hot_proxy *p, long code, PyObject *headers)
 {
     turbo_exchange *x = p->x;
-    if (still_open(p, x, false) < 0) {
+    if (asgi_still_open(p, x, false) < 0) {
         return -1;
     }
     x->fields_len = 0;
     x->preset = TURBO_PRESET_NONE;
-    if ((headers != NULL && answer_headers(p->srv, x, headers, p->cors) < 0) || still_open(p, x, false) < 0) {
+    if ((headers != NULL && answer_headers(p->srv, x, headers, p->cors) < 0) || asgi_still_open(p, x, false) < 0) {
         return -1;
     }
     x->status = (uint16_t)code;
@@ -710,7 +710,7 @@ asgi_send_body(hot_proxy *p, PyObject *message)
     int more = 0, rc = -1;
     if (asgi_get(message, st->s_body, &body) < 0 || asgi_get(message, st->s_more_body, &flag) < 0 ||
         (flag != NULL && (more = PyObject_IsTrue(flag)) < 0) ||
-        (body != NULL && PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0) || still_open(p, x, true) < 0 ||
+        (body != NULL && PyObject_GetBuffer(body, &view, PyBUF_SIMPLE) < 0) || asgi_still_open(p, x, true) < 0 ||
         (view.len > 0 && out_append(x, view.buf, (size_t)view.len) < 0)) {
         goto done;
     }
@@ -737,7 +737,7 @@ send_hint(hot_proxy *p, PyObject *message)
     PyObject *links = asgi_need(message, p->srv->st->s_links); // new
     PyObject *fast = links == NULL ? NULL : PySequence_Fast(links, "links must be an iterable of bytes"); // new
     Py_XDECREF(links);
-    if (fast == NULL || still_open(p, x, false) < 0) {
+    if (fast == NULL || asgi_still_open(p, x, false) < 0) {
         Py_XDECREF(fast);
         return -1;
     }
@@ -778,6 +778,8 @@ send_message(hot_proxy *p, PyObject *message)
         rc = asgi_send_start(p, message);
     } else if (PyUnicode_Compare(type, st->msg_body) == 0 && p->started) {
         rc = asgi_send_body(p, message);
+    } else if (PyUnicode_Compare(type, st->msg_path) == 0 && p->started) {
+        rc = asgi_send_path(p, message);
     } else if (PyUnicode_Compare(type, st->msg_hint) == 0 && !p->started) {
         rc = send_hint(p, message);
     } else if (p->srv->probe != NULL && !p->started && PyUnicode_Compare(type, st->msg_debug) == 0) {

@@ -33,8 +33,8 @@ typedef struct {
     PyObject *kw_task_eager; /* ("loop", "context", "eager_start") */
     PyObject *kw_task_plain; /* ("loop", "context") */
     /* ASGI */
-    PyObject *empty_bytes, *v_http, *v_https, *v_11, *v_10, *asgi_version, *asgi_spec, *extensions;
-    PyObject *msg_request, *msg_disconnect, *msg_start, *msg_body, *msg_hint, *msg_debug;
+    PyObject *empty_bytes, *v_http, *v_https, *v_11, *v_10, *asgi_version, *asgi_spec;
+    PyObject *msg_request, *msg_disconnect, *msg_start, *msg_body, *msg_hint, *msg_debug, *msg_path;
     /* WebSocket */
     PyObject *client_disconnected; /* _hot.ClientDisconnected, an OSError: what send raises */
     PyObject *v_websocket, *v_ws, *v_wss, *asgi_ws_spec, *ws_extensions;
@@ -51,7 +51,7 @@ typedef struct {
                 X(status_code) X(raw_headers) X(background) X(quick) X(handle) X(stages) X(args) X(encode) X(plain)    \
                     X(media) X(name) X(call) X(lane) X(coroutine) X(source) X(index) X(copy) X(__call__) X(__await__)  \
                         X(exception) X(cancelled) X(inner) X(set_exception) X(_turbo_outermost) X(always) X(throw) X(lists) X(dicts) X(attrs)     \
-                            X(default) X(stream_response) X(listen_for_disconnect) X(text) X(bytes) X(code) X(reason) X(subprotocol) X(subprotocols)
+                            X(default) X(offset) X(count) X(stream_response) X(listen_for_disconnect) X(text) X(bytes) X(code) X(reason) X(subprotocol) X(subprotocols)
 #define HOT_NAME_FIELD(n) PyObject *s_##n;
     HOT_NAMES(HOT_NAME_FIELD)
 } hot_state;
@@ -212,6 +212,7 @@ struct hot_server {
     bool hold_gil_now;
     uint64_t hold_gil_until;
     PyObject *loop, *app, *app_state, *root_path, *errors, *task_type, *spawn, *on_change, *on_exit, *log, *cors;
+    PyObject *extensions; /* tuple of their names, for every scope */
     PyObject *quick; /* errors.quick */
     PyObject *probe; /* of a test client, or NULL */
     PyObject *call_soon, *create_future, *flush_method, *wake_method;

@@ -63,7 +63,6 @@ make_names(hot_state *st)
     st->msg_body = PyUnicode_InternFromString("http.response.body");
     st->json_type = PyBytes_FromString("application/json");
     st->empty_bytes = PyBytes_FromString("");
-    st->extensions = PyDict_New();
     st->kw_task_eager = Py_BuildValue("(sss)", "loop", "context", "eager_start");
     st->kw_task_plain = Py_BuildValue("(ss)", "loop", "context");
     st->msg_hint = PyUnicode_InternFromString("http.response.early_hint");
@@ -81,13 +80,8 @@ make_names(hot_state *st)
     st->msg_ws_start = PyUnicode_InternFromString("websocket.http.response.start");
     st->msg_ws_body = PyUnicode_InternFromString("websocket.http.response.body");
     st->msg_debug = PyUnicode_InternFromString("http.response.debug");
-    if (PyErr_Occurred() || st->extensions == NULL) {
-        return -1;
-    }
-    PyObject *options = PyDict_New(); // new
-    int rc = options == NULL ? -1 : PyDict_SetItem(st->extensions, st->msg_hint, options);
-    Py_XDECREF(options);
-    return rc;
+    st->msg_path = PyUnicode_InternFromString("http.response.pathsend");
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* The only Python that is written in C: what makes a coroutine of an awaitable. */

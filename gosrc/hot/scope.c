@@ -136,11 +136,22 @@ put_kind(hot_state *st, PyObject *scope, turbo_exchange *x)
                : put(scope, st->s_method, method_text(st, x));
 }
 
-/* {"websocket.http.response": {}}: the application may change its copy. New reference or NULL. */
+/* {name: {}} of each ASGI extension; the application may change its copy. New reference or NULL. */
 static PyObject *
-extensions(hot_state *st, bool websocket)
+extensions(hot_server *srv, bool websocket)
 {
-    return PyDict_Copy(websocket ? st->ws_extensions : st->extensions);
+    PyObject *all, *name;
+    if (websocket) {
+        return PyDict_Copy(srv->st->ws_extensions);
+    }
+    all = PyDict_New(); // new
+    for (Py_ssize_t i = 0; all != NULL && i < PyTuple_GET_SIZE(srv->extensions); i++) {
+        name = PyTuple_GET_ITEM(srv->extensions, i);
+        if (put(all, name, PyDict_New()) < 0) {
+            Py_CLEAR(all);
+        }
+    }
+    return all;
 }
 
 /* A new scope dict. GIL held. New reference, or NULL with an exception set. */
@@ -173,7 +184,7 @@ scope_new(hot_server *srv, turbo_exchange *x)
         put(scope, st->s_headers, scope_headers(x)) < 0 ||
         (websocket && put(scope, st->s_subprotocols, subprotocols(x)) < 0) ||
         put(scope, st->s_state, PyDict_Copy(srv->app_state)) < 0 ||
-        put(scope, st->s_extensions, extensions(st, websocket)) < 0) {
+        put(scope, st->s_extensions, extensions(srv, websocket)) < 0) {
         goto fail;
     }
     probe_scope(srv, x, scope);

@@ -534,14 +534,15 @@ server_close(hot_server *srv, PyObject *Py_UNUSED(noargs))
 static PyObject *
 server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"handle", "fd",    "loop",  "app",         "state",     "root_path", "errors", "task_type",
-                            "eager",  "spawn", "limit", "queue_limit", "on_change", "on_exit",   "log",    NULL};
+    static char *names[] = {"handle",    "fd",        "loop",  "app",        "state", "root_path",
+                            "errors",    "task_type", "eager", "spawn",      "limit", "queue_limit",
+                            "on_change", "on_exit",   "log",   "extensions", NULL};
     long long handle;
     int fd, eager, limit, queue_limit;
-    PyObject *loop, *app, *state, *root_path, *errors, *task_type, *spawn, *on_change, *on_exit, *log;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Li$OOO!UOOpOiiOOO:Server", names, &handle, &fd, &loop, &app,
+    PyObject *loop, *app, *state, *root_path, *errors, *task_type, *spawn, *on_change, *on_exit, *log, *extensions;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Li$OOO!UOOpOiiOOOO!:Server", names, &handle, &fd, &loop, &app,
                                      &PyDict_Type, &state, &root_path, &errors, &task_type, &eager, &spawn, &limit,
-                                     &queue_limit, &on_change, &on_exit, &log) ||
+                                     &queue_limit, &on_change, &on_exit, &log, &PyTuple_Type, &extensions) ||
         check_limit(limit) < 0) {
         return NULL;
     }
@@ -577,6 +578,7 @@ server_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     srv->on_change = Py_NewRef(on_change);
     srv->on_exit = Py_NewRef(on_exit);
     srv->log = Py_NewRef(log);
+    srv->extensions = Py_NewRef(extensions);
     if ((srv->base_context = PyContext_CopyCurrent()) == NULL ||
         (srv->quick = PyObject_GetAttr(errors, srv->st->s_quick)) == NULL ||
         (srv->call_soon = PyObject_GetAttr(loop, srv->st->s_call_soon)) == NULL ||
@@ -599,7 +601,7 @@ fail:
     X(loop)                                                                                                            \
     X(app)                                                                                                             \
     X(app_state)                                                                                                       \
-    X(root_path) X(errors) X(task_type) X(spawn) X(on_change) X(on_exit) X(log) X(cors) X(quick) X(call_soon) X(create_future)  \
+    X(root_path) X(errors) X(task_type) X(spawn) X(on_change) X(on_exit) X(log) X(extensions) X(cors) X(quick) X(call_soon) X(create_future)  \
         X(flush_method) X(wake_method) X(base_context) X(cors_plain) X(probe)
 
 static int

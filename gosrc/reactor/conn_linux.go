@@ -80,6 +80,7 @@ type conn struct {
 	in    *input           // bytes that were read and not used, and where parsing stands
 	out   []byte           // bytes that the socket did not take
 	sent  int              // of out; while lingering, bytes thrown away
+	file  *file            // what follows out, or nil
 	since uint64           // ns; the phase's limit runs from here
 	held  int32            // bytes that the kernel held when the socket took no more
 
@@ -107,7 +108,13 @@ func (c *conn) set(flag uint32)     { c.flags |= flag }
 func (c *conn) unset(flag uint32)   { c.flags &^= flag }
 
 // unsent is the number of bytes that wait for the socket.
-func (c *conn) unsent() int { return len(c.out) - c.sent }
+func (c *conn) unsent() int {
+	n := len(c.out) - c.sent
+	if c.file != nil {
+		n += c.file.unsent()
+	}
+	return n
+}
 
 // bodyDone reports whether all of the request's body was taken off its framing.
 func (c *conn) bodyDone() bool { return c.in == nil || c.in.body.Done() }

@@ -70,6 +70,7 @@ func (r *Reactor) flush(s *scratch, x *bridge.Exchange) {
 		r.flushTo(s, c, x)
 	} else {
 		x.Ops, x.OutLen, x.Unsent = 0, 0, 0
+		x.DropFile()
 	}
 	if release {
 		bridge.Release(x)
@@ -93,7 +94,11 @@ func (r *Reactor) flushTo(s *scratch, c *conn, x *bridge.Exchange) {
 	if err != nil {
 		r.host.Log.Error("%s %s: %v", x.Span(x.MethodName), x.Span(x.Target), err)
 	}
-	r.write(c, s, head, result.Payload, result.Tail)
+	if result.File.Is() {
+		r.writeFile(c, s, head, &result)
+	} else {
+		r.write(c, s, head, result.Payload, result.Tail)
+	}
 	x.Unsent = uint64(c.unsent())
 	switch {
 	case result.Abort:
@@ -272,6 +277,10 @@ func (r *Reactor) fail(c *conn, s *scratch) {
 
 // sendOn goes on with what waits. The loop's thread.
 func (r *Reactor) sendOn(c *conn) {
+	if c.sent == len(c.out) {
+		r.sendFileOn(c)
+		return
+	}
 	n, e := send(c.fd, c.out[c.sent:])
 	switch {
 	case e == eAgain:
@@ -285,7 +294,7 @@ func (r *Reactor) sendOn(c *conn) {
 	r.own.bytes += int64(n)
 	c.sent += n
 	c.since = r.now
-	if c.unsent() > 0 {
+	if c.sent < len(c.out) {
 		c.set(blocked)
 		c.held = outQueue(c.fd)
 		if c.sent >= len(c.out)/2 {
@@ -295,7 +304,10 @@ func (r *Reactor) sendOn(c *conn) {
 		}
 		return
 	}
-	r.dropOut(c)
+	r.putOut(c)
+	if c.file != nil {
+		r.sendFileOn(c)
+	}
 }
 
 // growOut makes room for n more bytes in the queue.
@@ -305,13 +317,19 @@ func (r *Reactor) growOut(c *conn, n int) {
 	bridge.Hold(int64(cap(c.out) - before))
 }
 
-// dropOut gives the queue back.
-func (r *Reactor) dropOut(c *conn) {
+// putOut gives the queue's memory back.
+func (r *Reactor) putOut(c *conn) {
 	if c.out != nil {
 		bridge.Hold(-int64(cap(c.out)))
 		r.buffers.put(c.out)
 	}
 	c.out, c.sent = nil, 0
+}
+
+// dropOut gives up all that waits.
+func (r *Reactor) dropOut(c *conn) {
+	r.putOut(c)
+	c.dropFile()
 }
 
 // armOut has epoll report that the socket takes more, where it does not from the

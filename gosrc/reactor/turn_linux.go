@@ -250,6 +250,7 @@ func (r *Reactor) rescue(c *conn) {
 		// descriptor is closed, its slot is lost.
 		if c.phase != phaseClosed {
 			c.phase, c.id, c.x, c.in = phaseClosed, 0, nil, nil
+			c.dropFile()
 			closeFD(int(c.fd))
 			r.open--
 			r.host.Count.Connections.Add(-1)

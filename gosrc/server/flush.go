@@ -56,7 +56,10 @@ func (s *Server) flush(b []byte, x *bridge.Exchange, now uint64) []byte {
 }
 
 // drop forgets what a lane wrote for a client that is gone.
-func drop(x *bridge.Exchange) { x.Ops, x.OutLen, x.Unsent = 0, 0, 0 }
+func drop(x *bridge.Exchange) {
+	x.Ops, x.OutLen, x.Unsent = 0, 0, 0
+	x.DropFile()
+}
 
 // lockFor returns the gate that x is dispatched on, locked, or nil.
 func (s *Server) lockFor(x *bridge.Exchange) *gate {
@@ -155,6 +158,12 @@ func (g *gate) rescue(x *bridge.Exchange) {
 
 // sendReply sends b and what belongs behind it. mu is held.
 func (g *gate) sendReply(b []byte, r *exchange.Result) []byte {
+	if r.File.Is() {
+		b = append(b, r.Payload...)
+		g.send(b)
+		g.sendFile(r.File, r.Tail)
+		return b
+	}
 	if len(r.Payload) <= copied {
 		b = append(append(b, r.Payload...), r.Tail...)
 		g.send(b)

@@ -101,9 +101,13 @@ type gate struct {
 	queuedInRing int // messages on their way to the record
 
 	// What the kernel did not take.
-	out     []byte
-	outAt   int
-	writing bool // drain runs
+	out      []byte
+	outAt    int
+	file     bridge.File // what follows out, and then
+	tail     string
+	short    string // the request, for the log of a file that is too short
+	cutShort bool   // whose end the connection's end is
+	writing  bool   // drain runs
 }
 
 // parking says where the goroutine waits, that is how to wake it.

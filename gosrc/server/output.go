@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"turboapi/gosrc/bridge"
+	"turboapi/gosrc/wire"
 )
 
 // send writes b, or what the kernel takes of it, and keeps a copy of the rest,
@@ -24,11 +25,67 @@ func (g *gate) send(b []byte) {
 	}
 	if n < len(b) {
 		g.queue(b[n:])
-		g.writing = true
-		g.srv.running.Add(1)
-		// Stops when everything is written, the client does not read for
-		// longer than the limit, or the connection is broken off.
-		go g.drain()
+		g.startDrain()
+	}
+}
+
+// startDrain has the queue written by a goroutine. mu is held.
+func (g *gate) startDrain() {
+	g.writing = true
+	g.srv.running.Add(1)
+	// Stops when everything is written, the client does not read for longer
+	// than the limit, or the connection is broken off.
+	go g.drain()
+}
+
+// sendFile sends a file and then tail, behind what waits already. It takes the
+// file over. The reading is the goroutine's: a disk may be slow. mu is held.
+func (g *gate) sendFile(f bridge.File, tail string) {
+	if g.broken || g.closed {
+		f.Close()
+		return
+	}
+	g.file, g.tail = f, tail
+	g.short = string(g.x.Span(g.x.MethodName)) + " " + string(g.x.Span(g.x.Target))
+	g.cutShort = g.x.Framing == uint8(wire.BodyUntilClose)
+	if !g.writing {
+		g.startDrain()
+	}
+}
+
+// filePiece is how much of a file is read at once.
+const filePiece = 64 << 10
+
+// refill puts the next piece of the file, or what follows it, into the queue,
+// which is empty. mu is held, except while it reads.
+func (g *gate) refill() {
+	if g.file.Left == 0 {
+		g.out, g.outAt = g.out[:0], 0
+		g.queue([]byte(g.tail))
+		g.file.Close()
+		return
+	}
+	b := g.out[:0]
+	if cap(b) < filePiece {
+		bridge.Hold(int64(filePiece - cap(b)))
+		b = make([]byte, 0, filePiece)
+		g.out, g.outAt = b, 0
+	}
+	// Nobody else touches these while a file is there.
+	g.mu.Unlock()
+	n, err := g.file.Read(b[:cap(b)])
+	g.mu.Lock()
+	g.out, g.outAt = b[:n], 0
+	if n == 0 {
+		why := "the file is shorter than announced"
+		if err != nil {
+			why = err.Error()
+		}
+		g.srv.host.Log.Error("%s: %d bytes were not sent: %s", g.short, g.file.Left, why)
+		g.file.Close()
+		g.closing = true
+		g.reset = g.reset || g.cutShort
+		g.kick()
 	}
 }
 
@@ -54,10 +111,15 @@ func (g *gate) drain() {
 		}
 		bridge.Hold(-int64(cap(g.out)))
 		g.writing, g.out, g.outAt = false, nil, 0
+		g.file.Close()
 		// The end of the connection waits for its output.
 		g.kick()
 	}()
-	for g.unsent() > 0 && !g.broken && !g.closed {
+	for (g.unsent() > 0 || g.file.Is()) && !g.broken && !g.closed {
+		if g.unsent() == 0 {
+			g.refill()
+			continue
+		}
 		held, err := g.push(g.out[g.outAt:])
 		if isTimeout(err) && !g.broken && !g.closed && outQueue(g.sock.fd) < held {
 			continue

@@ -319,6 +319,7 @@ def bare(loop: Any, **more: Any) -> tuple[Any, Callbacks]:
         "on_change": here.nothing,
         "on_exit": here.nothing,
         "log": here.log,
+        "extensions": (),
     }
     here.server = _load.hot().Server(0, -1, **{**values, **more})
     return here.server, here

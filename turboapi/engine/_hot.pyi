@@ -145,6 +145,7 @@ class Server:
         on_change: Callable[[], None],
         on_exit: Callable[[BaseException], None],
         log: Callable[[int, str, BaseException | None], None],
+        extensions: tuple[str, ...],
     ) -> None:
         """Make the Python half of the core `handle` (what `engine_Open` gave), whose wake-up descriptor is `fd`.
 
@@ -159,6 +160,7 @@ class Server:
             requests on the loop's thread, returns soon, and usually ends in a new set_plans().
         on_exit: a handler raised SystemExit or KeyboardInterrupt; called after the batch was flushed.
         log: log(level, message, exception or None), level as in `logging`; logger turboapi.error.
+        extensions: names of the ASGI extensions that every scope announces.
         """
 
     def fd(self) -> int:

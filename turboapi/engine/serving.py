@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
+from ..asgi.extensions import extensions
 from ..asgi.lifespan import Lifespan
 from . import _load, control, logs, loops
 from .anyio_worker import Workers
@@ -227,6 +228,7 @@ class Serving:
             on_change=self._routes.changed,
             on_exit=self._exit,
             log=self._log,
+            extensions=extensions(self._app),
         )
         if self._probe is not None:
             self._hot.set_probe(self._probe)
