@@ -86,8 +86,6 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
 
 
 def _unfit(handler: Handler, around: Surroundings) -> str | None:
-    if handler.stream:
-        return "the endpoint is a generator"
     if handler.form:
         return "form body"
     if handler.output.status == 205:

@@ -82,14 +82,14 @@ class Output:
 class Handler:
     """What FastAPI's own request handler of a route was made with.
 
-    custom: another function takes its place, which gets the Request and gives the response; `tree.call` is it.
+    custom: a function that gets the Request and gives the response does all by itself, and `tree.call` is it: one that
+    takes the place of FastAPI's, or FastAPI's own where the endpoint is a generator.
     """
 
     tree: Node
     has_body: bool
     form: bool
     embed: bool
-    stream: bool
     output: Output
     max_body: int | None
     custom: bool = False

@@ -148,7 +148,6 @@ def files(trace: Trace) -> FastAPI:
         (200, post("/echo", {"Content-Type": "application/json"}, body=b"[1,2]")),
     ],
     since=("0.134.0", "JSON lines from a generator"),
-    fallback=["GET /items", "GET /plain"],
 )
 def json_lines(trace: Trace) -> FastAPI:
     app = FastAPI()
@@ -179,7 +178,6 @@ def json_lines(trace: Trace) -> FastAPI:
         (404, get("/none")),
     ],
     since=("0.135.0", "EventSourceResponse"),
-    fallback=["*"],
 )
 def server_sent_events(trace: Trace) -> FastAPI:
     from fastapi.sse import EventSourceResponse, ServerSentEvent

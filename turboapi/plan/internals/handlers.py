@@ -73,6 +73,9 @@ def read_handler(asgi: Any, app: Any) -> Handler | Fallback:
     had, limit = opened
     if callable(had):
         return _custom(had, limit)
+    if had.get("is_sse_stream") or had.get("is_json_stream") or _kind(had["dependant"]) in ("yield", "async yield"):
+        # What becomes of the items stands in FastAPI's handler, so that is what runs.
+        return _custom(closure(_unwrap_limit(asgi)[0])["f"], limit)
     provider = had["dependency_overrides_provider"]
     if provider is not None and provider is not app:
         return Fallback("dependency overrides come from another application")
@@ -81,13 +84,11 @@ def read_handler(asgi: Any, app: Any) -> Handler | Fallback:
     if type(overrides) is not dict and dependant.dependencies:
         return Fallback("dependency_overrides is not a dict")
     kind: Kind = "async" if had["is_coroutine"] else "sync"
-    stream = bool(had.get("is_sse_stream") or had.get("is_json_stream") or _kind(dependant) in ("yield", "async yield"))
     return Handler(
         tree=_node(dependant, overrides if type(overrides) is dict else {}, kind=kind),
         has_body=had["body_field"] is not None,
         form=bool(had["is_body_form"]),
         embed=bool(had["embed_body_fields"]),
-        stream=stream,
         output=_output(had),
         max_body=limit,
     )
@@ -123,7 +124,6 @@ def _custom(function: Callable[..., Any], limit: int | None) -> Handler:
         has_body=False,
         form=False,
         embed=False,
-        stream=False,
         output=_output(nothing),
         max_body=limit,
         custom=True,
