@@ -354,7 +354,10 @@ answer_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool on_
         receive = proxy_bound(p, 0);
         send = proxy_bound(p, 1);
         if (scope && receive && send) {
-            coro = PyObject_CallFunctionObjArgs(response, scope, receive, send, NULL); // new
+            bool parts = (PyObject *)Py_TYPE(response) == st->file_type && st->send_parts != Py_None;
+            PyObject *args[5] = {NULL, response, scope, receive, send};
+            coro = parts ? PyObject_Vectorcall(st->send_parts, args + 1, 4, NULL)
+                         : PyObject_Vectorcall(response, args + 2, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL); // new
         }
     }
     Py_XDECREF(scope);

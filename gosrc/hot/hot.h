@@ -28,8 +28,9 @@ typedef struct {
     PyObject *stream_parts
         [STREAM_PARTS]; /* its __call__, stream_response and listen_for_disconnect; all NULL where one was replaced */
     PyObject *stream;          /* turboapi.engine.streams.stream */
-    PyObject *json_type;     /* b"application/json" */
-    PyObject *await_any;     /* async def: awaits its argument */
+    PyObject *file_type, *send_parts; /* starlette.responses.FileResponse, and what calls one; None: it calls itself */
+    PyObject *json_type; /* b"application/json" */
+    PyObject *await_any; /* async def: awaits its argument */
     PyObject *kw_task_eager; /* ("loop", "context", "eager_start") */
     PyObject *kw_task_plain; /* ("loop", "context") */
     /* ASGI */
@@ -90,11 +91,11 @@ typedef struct {
     hot_arg *args;
     int n_args;
     PyObject *kwnames; /* of the trailing arguments, or NULL */
-    PyObject *encode;  /* or NULL */
+    PyObject *encode; /* or NULL */
     bool plain, preset;
     int status;
     PyObject *media, *name;
-    PyObject *inner;     /* the route's own plan (hot_plan), where this one is the middleware around it; or NULL */
+    PyObject *inner; /* the route's own plan (hot_plan), where this one is the middleware around it; or NULL */
     _Atomic double cost; /* seconds a call on the call lane takes, moving average */
     uint64_t wary_until; /* ns: a call has blocked against all expectation lately; GIL held */
 } hot_plan;
@@ -116,9 +117,9 @@ enum {
     X_STAGE = 0x07,
     X_SENT = 0x08,    /* the code has given its answer by itself; what it still does comes after it */
     X_ORPHAN = 0x10, /* lent, and the task that waits for it has ended: whoever gets it back answers */
-    X_LENT = 0x20,   /* the call lane has it for a task: see lend.c */
+    X_LENT = 0x20, /* the call lane has it for a task: see lend.c */
     X_ANSWERS = 0x40, /* a call thread writes the answer: the loop asks nothing of Go for x */
-    X_MARKED = 0x80   /* in the loop's list, or in Go from there: a call thread leaves the answer to the loop */
+    X_MARKED = 0x80 /* in the loop's list, or in Go from there: a call thread leaves the answer to the loop */
 };
 static_assert(PLAN_MAX_STAGES <= X_STAGE + 1, "a stage has its place in lane_state");
 
@@ -177,8 +178,8 @@ typedef struct {
     _Atomic uint64_t handed_at; /* ns when `done` was left to the loop, 0: it was not; changed under mu */
     hot_worker *idle, *all; /* idle: LIFO, so that surplus threads stay idle and end */
     _Atomic int n_idle, n_threads, awake;
-    int in_call;       /* threads inside a handler; GIL held */
-    int starting;      /* threads asked for, not arrived yet */
+    int in_call; /* threads inside a handler; GIL held */
+    int starting; /* threads asked for, not arrived yet */
     uint64_t asked_at; /* ns when the last of them was */
     uint64_t ask_from; /* ns: none is asked for before, since none could be started */
     int limit, queue_limit;
@@ -195,8 +196,8 @@ typedef struct {
 
 typedef struct {
     PyObject *object; /* list or dict, or the object that has `attr` */
-    PyObject *attr;   /* NULL for lists and dicts */
-    PyObject **seen;  /* identities only; kept alive by `held` */
+    PyObject *attr; /* NULL for lists and dicts */
+    PyObject **seen; /* identities only; kept alive by `held` */
     Py_ssize_t n;
     PyObject *held;
 } hot_watch;
@@ -217,7 +218,7 @@ struct hot_server {
     PyObject *probe; /* of a test client, or NULL */
     PyObject *call_soon, *create_future, *flush_method, *wake_method;
     PyObject *base_context; /* what every sync call copies */
-    bool cors_always;     /* answers to requests without Origin change too */
+    bool cors_always; /* answers to requests without Origin change too */
     PyObject *cors_plain; /* then: what is added to a plain answer, packed; or NULL */
     uint32_t version;
     hot_plan **plans;
@@ -259,11 +260,11 @@ exchange_detached(turbo_exchange *x)
 }
 
 /* server.c */
-void server_wake_loop(hot_server *srv);                   /* any thread, no Go where that can be */
-void server_mark(hot_server *srv, turbo_exchange *x);     /* loop: x->ops wait for a flush */
-void server_flush(hot_server *srv);                       /* loop: hand all marked exchanges to Go */
-int server_flush_soon(hot_server *srv);                   /* loop, outside a turn: flush in the next iteration */
-void server_release(hot_server *srv, turbo_exchange *x);  /* any lane: forget x's objects and set RELEASE */
+void server_wake_loop(hot_server *srv); /* any thread, no Go where that can be */
+void server_mark(hot_server *srv, turbo_exchange *x); /* loop: x->ops wait for a flush */
+void server_flush(hot_server *srv); /* loop: hand all marked exchanges to Go */
+int server_flush_soon(hot_server *srv); /* loop, outside a turn: flush in the next iteration */
+void server_release(hot_server *srv, turbo_exchange *x); /* any lane: forget x's objects and set RELEASE */
 void server_drop(hot_server *srv, turbo_exchange *x); /* nobody will answer x any more: give it to Go; wakes nobody */
 int exchange_traverse(turbo_exchange *x, visitproc visit, void *arg); /* x's objects; by who owns x only */
 void server_failed(hot_server *srv, turbo_exchange *x, PyObject *exc); /* tell of what has left the application */
@@ -379,10 +380,10 @@ struct hot_proxy {
     PyObject *waiters; /* list of futures, or NULL */
     PyObject *drain; /* the same for send */
     PyObject *on_gone; /* called once when the client leaves; or NULL */
-    uint64_t held;     /* ns since when something written waits for a flush */
+    uint64_t held; /* ns since when something written waits for a flush */
     bool started, complete, gone, body_done;
     uint8_t failures; /* exceptions so far: the answer to one may raise the next */
-    uint8_t late;     /* sends since the client left */
+    uint8_t late; /* sends since the client left */
     bool cors; /* a compiled route's own response: the CORS step is ours */
     /* WebSocket: complete means closed by the application, started a response instead of the conversation */
     bool websocket, connected, accepted;
@@ -399,7 +400,7 @@ void proxy_wake(hot_server *srv, PyObject *futures);
 PyObject *proxy_bound(hot_proxy *p, int which); /* 0: receive, 1: send */
 long proxy_status(PyObject *status);
 int proxy_start(hot_proxy *p, long code, PyObject *headers); /* the response's head */
-void proxy_complete(hot_proxy *p);                                  /* the response ends here */
+void proxy_complete(hot_proxy *p); /* the response ends here */
 /* What a sender has to await: NULL without an exception where that is nothing. due: send what there is, and let others
    run, however little it is. New reference. */
 PyObject *proxy_pause(hot_proxy *p, bool due);

@@ -18,12 +18,16 @@ stream_load(hot_state *st)
 {
     PyObject *responses = PyImport_ImportModule("starlette.responses");        // new
     PyObject *streams = PyImport_ImportModule("turboapi.engine.streams"); // new
+    PyObject *files = PyImport_ImportModule("turboapi.plan.internals.files"); // new
     PyObject *file = NULL;
     int rc = -1;
     bool own = true;
-    if (responses == NULL || streams == NULL || (file = PyObject_GetAttrString(responses, "__file__")) == NULL ||
+    if (responses == NULL || streams == NULL || files == NULL ||
+        (file = PyObject_GetAttrString(responses, "__file__")) == NULL ||
         (st->stream_type = PyObject_GetAttrString(responses, "StreamingResponse")) == NULL ||
-        (st->stream = PyObject_GetAttrString(streams, "stream")) == NULL) {
+        (st->stream = PyObject_GetAttrString(streams, "stream")) == NULL ||
+        (st->file_type = PyObject_GetAttrString(responses, "FileResponse")) == NULL ||
+        (st->send_parts = PyObject_GetAttrString(files, "send_parts")) == NULL) {
         goto done;
     }
     for (size_t i = 0; i < STREAM_PARTS; i++) {
@@ -38,6 +42,7 @@ stream_load(hot_state *st)
     rc = 0;
 done:
     Py_XDECREF(file);
+    Py_XDECREF(files);
     Py_XDECREF(streams);
     Py_XDECREF(responses);
     return rc;

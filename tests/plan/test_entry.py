@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextvars
-import inspect
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Annotated, Any

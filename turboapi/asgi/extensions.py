@@ -20,6 +20,8 @@ def extensions(app: Any) -> tuple[str, ...]:
     if hasattr(app, "app"):  # by convention what a middleware wraps
         return (_HINTS,)
     starlette = sys.modules.get("starlette.applications")
-    if starlette is not None and isinstance(app, starlette.Starlette) and app.user_middleware:
-        return (_HINTS,)
+    if starlette is not None and isinstance(app, starlette.Starlette):
+        builder = getattr(app.build_middleware_stack, "__module__", None)  # instrumentation puts its own there
+        if app.user_middleware or builder not in ("starlette.applications", "fastapi.applications"):
+            return (_HINTS,)
     return (_HINTS, _FILES)

@@ -88,8 +88,6 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
 def _unfit(handler: Handler, around: Surroundings) -> str | None:
     if handler.form:
         return "form body"
-    if handler.output.status == 205:
-        return "status 205"
     if handler.max_body is None and around.limited:
         return "a body limit of the application that the route does not know"
     return _unfit_node(handler.tree)

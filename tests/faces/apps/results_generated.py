@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Query, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from ..case import case
@@ -157,23 +157,17 @@ def generated_lines(trace: Trace) -> FastAPI:
 
 
 @case(
-    [(200, get(f"/{kind}")) for kind in ("items", "def", "events", "wrong", "raises", "opened", "pings", "texts")]
+    [(200, get(f"/{kind}")) for kind in ("items", "def", "events", "opened", "pings", "texts")]
     + [(200, head("/items")), (200, post("/chat", json={"name": "a"})), (422, get("/items?n=9"))],
     since=("0.135.0", "EventSourceResponse"),
+    mask=[rb"(: ping\n\n)+"],
     wild=False,
 )
 def generated_events(trace: Trace) -> FastAPI:
+    """What an event stream that raises has sent by then is a race of FastAPI's own tasks: there is none here."""
     from fastapi.sse import EventSourceResponse, ServerSentEvent
 
     app = FastAPI()
-
-    class Known(Exception):
-        pass
-
-    @app.exception_handler(Known)
-    async def known(request: Request, error: Known):
-        trace("known")
-        return JSONResponse("never seen")
 
     @app.api_route("/items", methods=["GET", "HEAD"], response_class=EventSourceResponse)
     async def items(n: Annotated[int, Query(le=5)] = 3) -> AsyncIterator[Item]:
@@ -191,18 +185,6 @@ def generated_events(trace: Trace) -> FastAPI:
         yield ServerSentEvent(raw_data="raw\r\ntext")
         yield ServerSentEvent(data=Item(name="model"))
         yield ServerSentEvent(comment="nothing else")
-
-    @app.get("/wrong", response_class=EventSourceResponse)
-    async def wrong() -> AsyncIterator[Item]:
-        yield Item(name="right")
-        await asyncio.sleep(0.01)
-        yield {"cost": "much"}  # type: ignore[misc]
-
-    @app.get("/raises", response_class=EventSourceResponse)
-    async def raises() -> AsyncIterator[int]:
-        yield 1
-        await asyncio.sleep(0.01)
-        raise Known
 
     async def resource() -> AsyncIterator[str]:
         trace("open")
