@@ -115,7 +115,7 @@ typedef struct hot_proxy hot_proxy;
    the loop may use receive() while the call thread answers; changed with the GIL held. */
 enum {
     X_STAGE = 0x07,
-    X_SENT = 0x08,    /* the code has given its answer by itself; what it still does comes after it */
+    X_SENT = 0x08, /* the code has given its answer by itself; what it still does comes after it */
     X_ORPHAN = 0x10, /* lent, and the task that waits for it has ended: whoever gets it back answers */
     X_LENT = 0x20, /* the call lane has it for a task: see lend.c */
     X_ANSWERS = 0x40, /* a call thread writes the answer: the loop asks nothing of Go for x */
@@ -144,10 +144,10 @@ typedef struct hot_back {
 typedef struct hot_hop {
     struct hot_hop *next;
     PyObject *call, *args, *kwargs; /* kwargs: or NULL */
-    PyObject *context;              /* its own */
+    PyObject *context; /* its own */
     PyObject *future;
     PyObject *plan; /* whose cost it counts for */
-    bool beyond;    /* runs beyond the limit of threads: it gives back what others wait for */
+    bool beyond; /* runs beyond the limit of threads: it gives back what others wait for */
 } hot_hop;
 
 typedef struct {
@@ -168,10 +168,10 @@ typedef struct hot_worker {
 typedef struct {
     pthread_mutex_t mu;
     turbo_exchange *head, *tail; /* waiting calls */
-    hot_hops hops, beyond;       /* waiting hops, and those that no limit holds back */
-    bool hop_last;               /* the last that was claimed was a hop: a call is next */
-    int n_beyond, busy;          /* busy: threads inside something that counts for the limit */
-    _Atomic int queued;          /* all that waits */
+    hot_hops hops, beyond; /* waiting hops, and those that no limit holds back */
+    bool hop_last; /* the last that was claimed was a hop: a call is next */
+    int n_beyond, busy; /* busy: threads inside something that counts for the limit */
+    _Atomic int queued; /* all that waits */
     turbo_exchange **done; /* answered, not flushed */
     _Atomic int n_done;
     int cap_done;
@@ -317,17 +317,17 @@ void lane_refuse_all(hot_server *srv);
 void lane_drop_all(hot_server *srv);
 void lane_spawn_if_needed(hot_server *srv); /* loop */
 void lane_end(hot_lane *lane);
-bool lane_notify(hot_lane *lane);                /* mu held: something waits; true: the watchdog is to be started */
-void lane_start_dog(hot_server *srv);            /* loop */
+bool lane_notify(hot_lane *lane); /* mu held: something waits; true: the watchdog is to be started */
+void lane_start_dog(hot_server *srv); /* loop */
 
 /* hop.c: calls of tasks on the loop, on the call lane */
 PyObject *hop_run(PyObject *self, PyObject *args, PyObject *kwargs); /* methods of the proxy */
 PyObject *hop_run_beyond(PyObject *self, PyObject *args, PyObject *kwargs);
 hot_hop *hop_claim(hot_lane *lane, hot_worker *w); /* mu held: the next, or NULL */
-void hop_call(hot_server *srv, hot_hop *hop);      /* call thread; frees it */
+void hop_call(hot_server *srv, hot_hop *hop); /* call thread; frees it */
 void hop_done(hot_server *srv, PyObject *payload); /* loop */
 int hop_traverse(hot_lane *lane, visitproc visit, void *arg);
-void hop_drop_all(hot_lane *lane);                 /* nobody waits any more */
+void hop_drop_all(hot_lane *lane); /* nobody waits any more */
 void lane_free(hot_lane *lane);
 
 /* answer.c */
