@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import http.client
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +18,10 @@ import pytest
 
 from turboapi import Server
 from turboapi.engine import _load, control, serving
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Shells start what runs in the background like that, and programs that tests start would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TRANSPORTS = ("reactor", "fasthttp") if sys.platform == "linux" else ("fasthttp",)
 LOOPS = ("asyncio", "uvloop")

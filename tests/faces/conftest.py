@@ -15,7 +15,7 @@ from .both import Both, Factory
 with warnings.catch_warnings():
     # The Starlette of old FastAPI releases imports python-multipart by a name that warns.
     warnings.simplefilter("ignore", PendingDeprecationWarning)
-    import fastapi  # noqa: F401
+    import fastapi.routing
 
 TRANSPORTS = ("reactor", "fasthttp") if sys.platform == "linux" else ("fasthttp",)
 
@@ -23,6 +23,12 @@ TRANSPORTS = ("reactor", "fasthttp") if sys.platform == "linux" else ("fasthttp"
 @pytest.fixture(params=TRANSPORTS)
 def transport(request: pytest.FixtureRequest) -> str:
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def _no_places_of_dead_functions() -> None:
+    """FastAPI remembers where an endpoint stands by its id(), which a later application's endpoint may get."""
+    getattr(fastapi.routing, "_endpoint_context_cache", {}).clear()
 
 
 @pytest.fixture

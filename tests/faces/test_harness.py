@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import socket
 import threading
+import time
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -211,3 +213,13 @@ def test_an_application_without_lifespan_runs() -> None:
     face = OwnFace(app, ("127.0.0.1", 80))
     assert face.ask(get("/"), ("127.0.0.1", 1)).body == b"ok"
     face.close()
+
+
+def test_a_cookie_may_expire_in_the_second_of_its_answer() -> None:
+    def deleted(moment: float) -> Reply:
+        return Reply(200, ((b"set-cookie", b"a=; expires=%s; Path=/" % formatdate(moment, usegmt=True).encode()),), b"")
+
+    now = time.time()
+    assert differences(get("/"), deleted(now), deleted(now + 1)) == []
+    assert differences(get("/"), deleted(now), deleted(now + 86_400)) == ["headers"]
+    assert differences(get("/"), deleted(0), deleted(1)) == ["headers"]
