@@ -760,19 +760,31 @@ send_hint(hot_proxy *p, PyObject *message)
     return rc;
 }
 
+PyObject *
+asgi_type(hot_state *st, PyObject *message)
+{
+    PyObject *type; // new
+    if (asgi_get(message, st->s_type, &type) < 0) {
+        return NULL;
+    }
+    if (type == NULL || !PyUnicode_Check(type)) {
+        PyErr_SetString(PyExc_ValueError, "an ASGI message has a 'type' that is a str");
+        Py_CLEAR(type);
+    }
+    return type;
+}
+
 /* Do what message says. 0, or -1 with an exception set. */
 static int
 send_message(hot_proxy *p, PyObject *message)
 {
     hot_state *st = p->srv->st;
-    PyObject *type; // new
+    PyObject *type = asgi_type(st, message); // new
     int rc = -1;
-    if (asgi_get(message, st->s_type, &type) < 0) {
+    if (type == NULL) {
         return -1;
     }
-    if (type == NULL || !PyUnicode_Check(type)) {
-        PyErr_SetString(PyExc_ValueError, "an ASGI message has a 'type' that is a str");
-    } else if (p->x == NULL || p->complete || p->x->lane_state & X_ANSWERS) {
+    if (p->x == NULL || p->complete || p->x->lane_state & X_ANSWERS) {
         PyErr_Format(PyExc_RuntimeError, "Unexpected ASGI message '%U' sent, after response already completed.", type);
     } else if (PyUnicode_Compare(type, st->msg_start) == 0) {
         rc = asgi_send_start(p, message);

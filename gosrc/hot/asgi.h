@@ -4,6 +4,7 @@
 
 #include "hot.h"
 
+PyObject *asgi_type(hot_state *st, PyObject *message); /* a str; new reference or NULL with an exception */
 PyObject *asgi_message(hot_state *st, PyObject *type); /* {"type": type}; new reference or NULL */
 /* message[key], kept alive: reading another key may run code that changes the message. *value: new reference or NULL.
    Returns -1 with an exception set. */

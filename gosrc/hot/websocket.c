@@ -294,14 +294,12 @@ int
 socket_send(hot_proxy *p, PyObject *message)
 {
     hot_state *st = p->srv->st;
-    PyObject *type; // new
+    PyObject *type = asgi_type(st, message); // new
     int rc = -1;
-    if (asgi_get(message, st->s_type, &type) < 0) {
+    if (type == NULL) {
         return -1;
     }
-    if (type == NULL || !PyUnicode_Check(type)) {
-        PyErr_SetString(PyExc_ValueError, "an ASGI message has a 'type' that is a str");
-    } else if (p->complete) {
+    if (p->complete) {
         PyErr_Format(PyExc_RuntimeError, "Unexpected ASGI message '%U', after sending 'websocket.close'.", type);
     } else if (p->x == NULL || p->gone || exchange_detached(p->x)) {
         PyErr_SetNone(st->client_disconnected);

@@ -51,6 +51,22 @@ func largeAnswer(t *testing.T, open core.Opener) {
 	c.ExpectEnd()
 }
 
+// awaitStopped waits until a lane that streams is stopped by its client, and
+// returns how much of the answer it has written by then.
+func awaitStopped(t *testing.T, written *atomic.Int64) int64 {
+	t.Helper()
+	last, stable := int64(-1), 0
+	Await(t, func() bool {
+		if n := written.Load(); n != last {
+			last, stable = n, 0
+		} else {
+			stable++
+		}
+		return stable > 100 && last > 0
+	}, func() string { return "the lane is not stopped" })
+	return last
+}
+
 // stream writes data in pieces and waits as an ASGI send does.
 func stream(c *Call, data []byte, written *atomic.Int64, most *atomic.Int64) {
 	const piece = 20000
@@ -84,15 +100,7 @@ func slowReader(t *testing.T, open core.Opener) {
 	c := b.Dial()
 	c.Send(fmt.Sprintf(get, "/"))
 	// The lane stops by itself.
-	last, stable := int64(-1), 0
-	Await(t, func() bool {
-		if n := written.Load(); n != last {
-			last, stable = n, 0
-		} else {
-			stable++
-		}
-		return stable > 100 && last > 0
-	}, func() string { return "the lane is not stopped" })
+	last := awaitStopped(t, &written)
 	if last > 16<<20 {
 		t.Errorf("%d bytes were taken for a client that reads nothing", last)
 	}

@@ -76,15 +76,7 @@ func noMemoryForStreams(t *testing.T, open core.Opener) {
 	defer bridge.Hold(-1)
 	c := b.Dial()
 	c.Send(fmt.Sprintf(get, "/"))
-	last, stable := int64(-1), 0
-	Await(t, func() bool {
-		if n := written.Load(); n != last {
-			last, stable = n, 0
-		} else {
-			stable++
-		}
-		return stable > 100 && last > 0
-	}, func() string { return "the lane is not stopped" })
+	awaitStopped(t, &written)
 	// One piece, in the record and in the queue: the lane waits as soon as anything does.
 	if n := bridge.Held() - before; n > 3*32<<10 {
 		t.Errorf("%d bytes are held", n)
