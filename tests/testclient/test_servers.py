@@ -23,6 +23,13 @@ def servers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "turboapi-testclient"]
 
 
+@pytest.fixture(autouse=True)
+def only_its_own_servers() -> None:
+    """A client that an earlier test has left open ends its server a moment after it is forgotten."""
+    gc.collect()
+    eventually(lambda: servers() == [], lambda: repr(servers()))
+
+
 def app_named(name: str = "one") -> FastAPI:
     app = FastAPI()
 
@@ -249,8 +256,10 @@ def test_an_answer_that_is_not_read_to_its_end_is_cancelled(both: Both) -> None:
         return first, list(client.app.state.ended)
 
     assert both(endless, do) == ("more", ["stream"])
-    with both.client(deaf).stream("GET", "/") as response:
+    client = both.client(deaf)
+    with client.stream("GET", "/") as response:
         assert next(response.iter_bytes()) == b"one"
+    client.close()
 
 
 def test_the_end_of_with_ends_what_is_still_read() -> None:
