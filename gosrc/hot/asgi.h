@@ -1,16 +1,25 @@
-/* What asgi.c and websocket.c share: awaitables and the reading of messages. */
+/* What await.c, asgi.c, proxy.c, websocket.c and file.c share: awaitables and the reading of messages. */
 #ifndef TURBO_ASGI_H
 #define TURBO_ASGI_H
 
 #include "hot.h"
 
+/* await.c */
+PyObject *asgi_ready(hot_state *st, PyObject *value /* stolen, may be NULL */); /* an awaitable with its value */
+PyObject *asgi_rest(hot_state *st);                   /* one of None, when the loop has been round once */
+PyObject *asgi_pending(hot_proxy *p, bool for_send);  /* one that waits for a message, or for room to send */
+void asgi_wake(hot_server *srv, PyObject **futures);  /* all that wait; each looks for itself */
+
+/* asgi.c */
+PyObject *asgi_message_now(hot_proxy *p); /* the next message for receive. NULL without an exception: wait */
+bool asgi_may_send(hot_proxy *p);
+bool asgi_elsewhere(hot_proxy *p); /* what is not here yet can not be waited for on this thread */
 PyObject *asgi_type(hot_state *st, PyObject *message); /* a str; new reference or NULL with an exception */
 PyObject *asgi_message(hot_state *st, PyObject *type); /* {"type": type}; new reference or NULL */
 /* message[key], kept alive: reading another key may run code that changes the message. *value: new reference or NULL.
    Returns -1 with an exception set. */
 int asgi_get(PyObject *message, PyObject *key, PyObject **value);
 PyObject *asgi_need(PyObject *message, PyObject *key); /* the same for a key that must be there */
-void asgi_wake(hot_server *srv, PyObject **futures);   /* all that wait; each looks for itself */
 int asgi_send_start(hot_proxy *p, PyObject *message);
 int asgi_send_body(hot_proxy *p, PyObject *message);
 /* Whether p's exchange is still x, and as far as before, after code of the application's ran. 0, or -1 with an exception

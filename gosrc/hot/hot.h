@@ -42,17 +42,17 @@ typedef struct {
     PyObject *msg_ws_connect, *msg_ws_receive, *msg_ws_disconnect, *msg_ws_accept, *msg_ws_send, *msg_ws_close,
         *msg_ws_start, *msg_ws_body;
     PyObject *methods[16];
-#define HOT_NAMES(X)                                                                                                   \
-    X(type)                                                                                                            \
-    X(asgi)                                                                                                            \
-    X(http_version)                                                                                                    \
-    X(server) X(client) X(scheme) X(root_path) X(headers) X(state) X(method) X(path) X(raw_path) X(query_string)       \
-        X(extensions) X(version) X(spec_version) X(body) X(more_body) X(status) X(links) X(done) X(result)             \
-            X(add_done_callback) X(call_soon) X(call_soon_threadsafe) X(create_future) X(set_result) X(cancel)         \
-                X(status_code) X(raw_headers) X(background) X(quick) X(handle) X(stages) X(args) X(encode) X(plain)    \
-                    X(media) X(name) X(call) X(lane) X(coroutine) X(source) X(index) X(copy) X(__call__) X(__await__)  \
-                        X(exception) X(cancelled) X(inner) X(set_exception) X(_turbo_outermost) X(always) X(throw) X(lists) X(dicts) X(attrs)     \
-                            X(default) X(offset) X(count) X(stream_response) X(listen_for_disconnect) X(text) X(bytes) X(code) X(reason) X(subprotocol) X(subprotocols)
+/* clang-format off: a list of names */
+#define HOT_NAMES(X) \
+    X(type) X(asgi) X(http_version) X(server) X(client) X(scheme) X(root_path) X(headers) X(state) X(method) \
+    X(path) X(raw_path) X(query_string) X(extensions) X(version) X(spec_version) X(body) X(more_body) X(status) \
+    X(links) X(done) X(result) X(add_done_callback) X(call_soon) X(call_soon_threadsafe) X(create_future) \
+    X(set_result) X(cancel) X(status_code) X(raw_headers) X(background) X(quick) X(handle) X(stages) X(args) \
+    X(encode) X(plain) X(media) X(name) X(call) X(lane) X(coroutine) X(source) X(index) X(copy) X(__call__) \
+    X(__await__) X(exception) X(cancelled) X(inner) X(set_exception) X(_turbo_outermost) X(always) X(throw) \
+    X(lists) X(dicts) X(attrs) X(default) X(offset) X(count) X(stream_response) X(listen_for_disconnect) X(text) \
+    X(bytes) X(code) X(reason) X(subprotocol) X(subprotocols)
+/* clang-format on */
 #define HOT_NAME_FIELD(n) PyObject *s_##n;
     HOT_NAMES(HOT_NAME_FIELD)
 } hot_state;
@@ -241,8 +241,6 @@ struct hot_server {
 };
 
 uint64_t hot_now(void); /* monotonic ns */
-#define HOT_REQUEST_LINE 256
-const char *hot_request_line(turbo_exchange *x, char line[HOT_REQUEST_LINE]);
 
 /* Whether this is the thread of the server's loop. */
 static inline bool
@@ -259,19 +257,23 @@ exchange_detached(turbo_exchange *x)
     return x->conn == 0 || x->flags & TURBO_REQ_GONE;
 }
 
-/* server.c */
+/* handover.c */
 void server_wake_loop(hot_server *srv); /* any thread, no Go where that can be */
 void server_mark(hot_server *srv, turbo_exchange *x); /* loop: x->ops wait for a flush */
 void server_flush(hot_server *srv); /* loop: hand all marked exchanges to Go */
 int server_flush_soon(hot_server *srv); /* loop, outside a turn: flush in the next iteration */
 void server_release(hot_server *srv, turbo_exchange *x); /* any lane: forget x's objects and set RELEASE */
 void server_drop(hot_server *srv, turbo_exchange *x); /* nobody will answer x any more: give it to Go; wakes nobody */
-int exchange_traverse(turbo_exchange *x, visitproc visit, void *arg); /* x's objects; by who owns x only */
+void server_give_back(hot_server *srv, turbo_exchange *x, int kind, PyObject *payload /* stolen */);
+void server_drop_backs(hot_server *srv); /* nobody will take what call threads have given back; loop */
+
+/* report.c */
+#define HOT_REQUEST_LINE 256
+const char *hot_request_line(turbo_exchange *x, char line[HOT_REQUEST_LINE]);
 void server_failed(hot_server *srv, turbo_exchange *x, PyObject *exc); /* tell of what has left the application */
 void server_log(hot_server *srv, int level, PyObject *exc, const char *format, ...);
 PyObject *hot_take_exception(void); /* the raised exception, normalised; new reference or NULL */
 void hot_raise(PyObject *exc /* stolen */);
-void server_give_back(hot_server *srv, turbo_exchange *x, int kind, PyObject *payload /* stolen */);
 void server_exit(hot_server *srv, PyObject *exc); /* loop: SystemExit or KeyboardInterrupt from a handler */
 
 /* probe.c */
@@ -307,7 +309,6 @@ extern PyType_Spec job_spec;
 /* lane.c: the call lane */
 int lane_init(hot_lane *lane, int limit, int queue_limit);
 void lane_push(hot_server *srv, turbo_exchange *first, turbo_exchange *last, int n);
-PyObject *lane_main(hot_server *srv, PyObject *noargs);
 #define LANE_FLUSH_MAX 256
 int lane_take_done(hot_lane *lane, turbo_exchange *batch[LANE_FLUSH_MAX]); /* any thread; the caller flushes them */
 void lane_wake_for_rest(hot_server *srv);
@@ -318,6 +319,12 @@ void lane_drop_all(hot_server *srv);
 void lane_spawn_if_needed(hot_server *srv); /* loop */
 void lane_end(hot_lane *lane);
 bool lane_notify(hot_lane *lane); /* mu held: something waits; true: the watchdog is to be started */
+void lane_free(hot_lane *lane);
+
+/* worker.c */
+PyObject *lane_main(hot_server *srv, PyObject *noargs);
+
+/* watchdog.c */
 void lane_start_dog(hot_server *srv); /* loop */
 
 /* hop.c: calls of tasks on the loop, on the call lane */
@@ -328,7 +335,6 @@ void hop_call(hot_server *srv, hot_hop *hop); /* call thread; frees it */
 void hop_done(hot_server *srv, PyObject *payload); /* loop */
 int hop_traverse(hot_lane *lane, visitproc visit, void *arg);
 void hop_drop_all(hot_lane *lane); /* nobody waits any more */
-void lane_free(hot_lane *lane);
 
 /* answer.c */
 /* Turn the last stage's result into x's response. Any lane. Steals nothing.
@@ -343,11 +349,15 @@ int answer_made(hot_server *srv, turbo_exchange *x, PyObject *made);
 /* Answer the raised exception. Same result, never -1. */
 int answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop);
 void answer_text(turbo_exchange *x, int status, const char *text, const char *extra_name, const char *extra_value);
-/* The packed fields that the CORS step adds to a plain JSON answer without Origin: bytes, or None. New reference. */
-PyObject *answer_cors_plain(hot_server *srv);
-int answer_headers(hot_server *srv, turbo_exchange *x, PyObject *headers, bool cors);
+
+/* fields.c */
 int out_append(turbo_exchange *x, const char *p, size_t n);
 int fields_append(turbo_exchange *x, const char *name, size_t nlen, const char *value, size_t vlen);
+int fields_append_packed(turbo_exchange *x, PyObject *packed); /* what fields_cors_plain made */
+bool fields_want_cors(hot_server *srv, turbo_exchange *x);
+int fields_append_headers(hot_server *srv, turbo_exchange *x, PyObject *headers, bool cors);
+/* The packed fields that the CORS step adds to a plain JSON answer without Origin: bytes, or None. New reference. */
+PyObject *fields_cors_plain(hot_server *srv);
 
 /* lend.c: a route's plan as something that middleware calls */
 PyObject *lend_call(PyObject *proxy, PyObject *const *args, Py_ssize_t n);
@@ -368,7 +378,7 @@ int json_is_plain(PyObject *o, int depth);
 PyObject *scope_new(hot_server *srv, turbo_exchange *x);
 PyObject *scope_headers(turbo_exchange *x);
 
-/* asgi.c: the proxy, receive and send */
+/* proxy.c: the exchange as Python sees it */
 struct hot_proxy {
     PyObject_HEAD
     hot_server *srv;
@@ -393,10 +403,16 @@ struct hot_proxy {
 };
 /* The proxy of x, made on first use. New reference or NULL. */
 PyObject *proxy_of(hot_server *srv, turbo_exchange *x);
+int exchange_traverse(turbo_exchange *x, visitproc visit, void *arg); /* x's objects; by who owns x only */
 void proxy_event(hot_server *srv, turbo_exchange *x, int kind);
 void proxy_close(turbo_exchange *x);
 void proxy_gone(hot_proxy *p); /* wake who waits, as if the client had left */
+void proxy_answered(hot_proxy *p); /* the whole answer is prepared: nothing more is sent or received */
+
+/* await.c */
 void proxy_wake(hot_server *srv, PyObject *futures);
+
+/* asgi.c: receive and send */
 PyObject *proxy_bound(hot_proxy *p, int which); /* 0: receive, 1: send */
 long proxy_status(PyObject *status);
 int proxy_start(hot_proxy *p, long code, PyObject *headers); /* the response's head */
@@ -405,7 +421,6 @@ void proxy_complete(hot_proxy *p); /* the response ends here */
    run, however little it is. New reference. */
 PyObject *proxy_pause(hot_proxy *p, bool due);
 PyObject *proxy_late(hot_proxy *p); /* the same for a client that is gone */
-void proxy_answered(hot_proxy *p); /* the whole answer is prepared: nothing more is sent or received */
 
 /* after.c: answers that code gives by itself, to go on afterwards. Methods of the proxy. */
 PyObject *after_make(PyObject *self, PyObject *result);

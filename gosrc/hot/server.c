@@ -13,282 +13,6 @@ hot_now(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* The raised exception with its traceback attached, and the error indicator
-   cleared. New reference; NULL if none is raised. GIL held. */
-PyObject *
-hot_take_exception(void)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    return PyErr_GetRaisedException();
-#else
-    PyObject *type, *value, *tb;
-    PyErr_Fetch(&type, &value, &tb);
-    if (type == NULL) {
-        return NULL;
-    }
-    PyErr_NormalizeException(&type, &value, &tb);
-    if (tb != NULL) {
-        PyException_SetTraceback(value, tb);
-        Py_DECREF(tb);
-    }
-    Py_DECREF(type);
-    return value;
-#endif
-}
-
-/* Method and path for a log line, cut to the size of `line`. Any thread. Returns line. */
-const char *
-hot_request_line(turbo_exchange *x, char line[HOT_REQUEST_LINE])
-{
-    snprintf(line, HOT_REQUEST_LINE, "%.*s %.*s", (int)x->method_name.len, x->req + x->method_name.off,
-             (int)x->raw_path.len, x->req + x->raw_path.off);
-    return line;
-}
-
-/* Raise exc, which is stolen. GIL held. */
-void
-hot_raise(PyObject *exc)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    PyErr_SetRaisedException(exc);
-#else
-    PyErr_Restore(Py_NewRef(Py_TYPE(exc)), exc, PyException_GetTraceback(exc));
-#endif
-}
-
-/* Tell the application's log. Keeps a raised exception raised. GIL held. */
-void
-server_log(hot_server *srv, int level, PyObject *exc, const char *format, ...)
-{
-    PyObject *raised = hot_take_exception();
-    va_list args;
-    va_start(args, format);
-    PyObject *text = PyUnicode_FromFormatV(format, args); // new
-    va_end(args);
-    PyObject *r = text == NULL ? NULL : PyObject_CallFunction(srv->log, "iOO", level, text, exc ? exc : Py_None);
-    if (r == NULL) {
-        PyErr_WriteUnraisable(srv->log);
-    }
-    Py_XDECREF(r);
-    Py_XDECREF(text);
-    if (raised != NULL) {
-        hot_raise(raised); // stolen
-    }
-}
-
-/* Tell a test client, or the log, that exc has left the application of x. In the context of x's last task, where
-   whoever listens to the log finds what the application put there, as with servers that log within that task. Loop. */
-void
-server_failed(hot_server *srv, turbo_exchange *x, PyObject *exc)
-{
-    char line[HOT_REQUEST_LINE];
-    PyObject *context = Py_XNewRef(x->lane_context);
-    bool entered = context != NULL && PyContext_Enter(context) == 0;
-    if (context != NULL && !entered) {
-        PyErr_Clear(); // it is the current one
-    }
-    if (!probe_failed(srv, x, exc)) {
-        server_log(srv, 40, exc, "Exception in ASGI application: %s\n", hot_request_line(x, line));
-    }
-    if (entered && PyContext_Exit(context) < 0) {
-        PyErr_WriteUnraisable(context);
-    }
-    Py_XDECREF(context);
-}
-
-void
-server_drop(hot_server *srv, turbo_exchange *x)
-{
-    hot_proxy *p = x->lane_obj;
-    if (p != NULL) {
-        x->lane_obj = NULL;
-        p->x = NULL;
-        Py_DECREF(p);
-    }
-    server_release(srv, x);
-    x->ops |= TURBO_OP_ABORT;
-    go_flush(srv, &x, 1);
-}
-
-/* Nobody will take what a call thread gives back. payload is stolen. GIL held. */
-static void
-back_drop(hot_server *srv, turbo_exchange *x, PyObject *payload)
-{
-    if (x != NULL && !lend_keep(x)) {
-        server_release(srv, x);
-        go_flush(srv, &x, 1);
-    }
-    Py_XDECREF(payload);
-}
-
-/* The same for all that waits. Loop's thread. */
-static void
-back_drop_all(hot_server *srv)
-{
-    if (hot_forked) {
-        return;
-    }
-    pthread_mutex_lock(&srv->back_mu);
-    hot_back *back = srv->back_head;
-    srv->back_head = srv->back_tail = NULL;
-    atomic_store(&srv->n_back, 0);
-    pthread_mutex_unlock(&srv->back_mu);
-    while (back != NULL) {
-        hot_back *next = back->next;
-        back_drop(srv, back->x, back->payload);
-        free(back);
-        back = next;
-    }
-}
-
-void
-server_wake_loop(hot_server *srv)
-{
-    uint64_t one = 1;
-    if (hot_forked) {
-        return;
-    }
-    if (srv->wake_fd < 0 || write(srv->wake_fd, &one, sizeof one) != sizeof one) {
-        go_wake(srv);
-    }
-}
-
-void
-server_mark(hot_server *srv, turbo_exchange *x)
-{
-    if (x->lane_state & X_MARKED) {
-        return;
-    }
-    if (srv->n_dirty == srv->cap_dirty) {
-        int cap = srv->cap_dirty ? srv->cap_dirty * 2 : 256;
-        turbo_exchange **dirty = realloc(srv->dirty, (size_t)cap * sizeof *dirty);
-        if (dirty == NULL) {
-            Py_FatalError("turboapi: out of memory for the list of answers");
-        }
-        srv->dirty = dirty;
-        srv->cap_dirty = cap;
-    }
-    x->lane_state |= X_MARKED;
-    srv->dirty[srv->n_dirty++] = x;
-    if (srv->in_turn) {
-        return;
-    }
-    if (srv->closed) {
-        server_flush(srv); // the loop may be closed, too
-    } else if (server_flush_soon(srv) < 0) {
-        PyErr_WriteUnraisable((PyObject *)srv);
-    }
-}
-
-/* Hand all marked exchanges to Go. Loop's thread, GIL held; given up meanwhile.
-   Those that are not released stay marked until Go has let go of them. */
-void
-server_flush(hot_server *srv)
-{
-    turbo_exchange **dirty = srv->dirty;
-    int n = srv->n_dirty, kept = 0;
-    if (n == 0) {
-        return;
-    }
-    srv->n_dirty = 0;
-    for (int i = 0; i < n; i++) {
-        turbo_exchange *x = dirty[i];
-        if (!(x->ops & TURBO_OP_RELEASE)) {
-            dirty[i] = dirty[kept];
-            dirty[kept++] = x;
-        } else {
-            x->lane_state &= (uint8_t)~X_MARKED;
-        }
-    }
-    if (srv->hold_gil_now || (srv->hold_gil_until != 0 && hot_now() < srv->hold_gil_until)) {
-        go_flush(srv, dirty, n); // a call thread computes: see next_events
-    } else {
-        PyThreadState *ts = PyEval_SaveThread();
-        go_flush(srv, dirty, n);
-        PyEval_RestoreThread(ts);
-    }
-    for (int i = 0; i < kept; i++) {
-        dirty[i]->lane_state &= (uint8_t)~X_MARKED;
-    }
-    if (srv->closed) {
-        back_drop_all(srv); // of a call that ended meanwhile
-    }
-}
-
-int
-server_flush_soon(hot_server *srv)
-{
-    if (srv->flush_due || srv->closed) {
-        return 0;
-    }
-    PyObject *r = PyObject_CallOneArg(srv->call_soon, srv->flush_method); // new
-    if (r == NULL) {
-        return -1;
-    }
-    Py_DECREF(r);
-    srv->flush_due = true;
-    return 0;
-}
-
-void
-server_release(hot_server *srv, turbo_exchange *x)
-{
-    proxy_close(x);
-    PyObject *plan = x->lane_plan, *arg = x->lane_arg, *context = x->lane_context;
-    x->lane_plan = NULL;
-    x->lane_arg = NULL;
-    x->lane_context = NULL;
-    x->ops |= TURBO_OP_RELEASE;
-    atomic_fetch_sub(&srv->in_flight, 1);
-    Py_XDECREF(plan);
-    Py_XDECREF(arg);
-    Py_XDECREF(context);
-    probe_ended(srv, x);
-}
-
-void
-server_give_back(hot_server *srv, turbo_exchange *x, int kind, PyObject *payload)
-{
-    if (hot_forked) {
-        Py_XDECREF(payload);
-        return;
-    }
-    if (x != NULL) {
-        x->lane_state &= (uint8_t)~X_ANSWERS;
-    }
-    if (srv->closed && (x == NULL || !(x->lane_state & X_MARKED))) {
-        back_drop(srv, x, payload);
-        return;
-    }
-    hot_back *back = malloc(sizeof *back);
-    if (back == NULL) {
-        Py_FatalError("turboapi: out of memory for a call thread's result");
-    }
-    *back = (hot_back){.x = x, .kind = kind, .payload = payload};
-    pthread_mutex_lock(&srv->back_mu);
-    if (srv->back_tail == NULL) {
-        srv->back_head = back;
-    } else {
-        srv->back_tail->next = back;
-    }
-    srv->back_tail = back;
-    int before = atomic_fetch_add(&srv->n_back, 1);
-    pthread_mutex_unlock(&srv->back_mu);
-    if (before == 0) {
-        server_wake_loop(srv);
-    }
-}
-
-void
-server_exit(hot_server *srv, PyObject *exc)
-{
-    PyObject *r = PyObject_CallOneArg(srv->on_exit, exc); // new
-    if (r == NULL) {
-        PyErr_WriteUnraisable(srv->on_exit);
-    }
-    Py_XDECREF(r);
-}
-
 /* A fork has come back from code on the loop into the loop. It would run its parent's other requests a second time,
    and whatever it does to the loop's epoll, asyncio's clean-up included, it does to its parent's. So it ends here. */
 void
@@ -362,7 +86,7 @@ set_cors(hot_server *srv)
     srv->cors_always = PyObject_IsTrue(always) == 1;
     Py_DECREF(always);
     if (srv->cors_always) {
-        packed = answer_cors_plain(srv); // new
+        packed = fields_cors_plain(srv); // new
         if (packed == NULL) {
             return -1;
         }
@@ -512,7 +236,7 @@ give_up_waiting(hot_server *srv)
     }
     lane_refuse_all(srv);
     server_flush(srv);
-    back_drop_all(srv);
+    server_drop_backs(srv);
     task_tell_all(srv);
 }
 
@@ -597,12 +321,12 @@ fail:
     return NULL;
 }
 
-#define SERVER_OBJECTS(X)                                                                                              \
-    X(loop)                                                                                                            \
-    X(app)                                                                                                             \
-    X(app_state)                                                                                                       \
-    X(root_path) X(errors) X(task_type) X(spawn) X(on_change) X(on_exit) X(log) X(extensions) X(cors) X(quick) X(call_soon) X(create_future)  \
-        X(flush_method) X(wake_method) X(base_context) X(cors_plain) X(probe)
+/* clang-format off: a list of names */
+#define SERVER_OBJECTS(X) \
+    X(loop) X(app) X(app_state) X(root_path) X(errors) X(task_type) X(spawn) X(on_change) X(on_exit) X(log) \
+    X(extensions) X(cors) X(quick) X(call_soon) X(create_future) X(flush_method) X(wake_method) X(base_context) \
+    X(cors_plain) X(probe)
+/* clang-format on */
 
 static int
 server_traverse(hot_server *srv, visitproc visit, void *arg)
@@ -653,7 +377,7 @@ drop_all(hot_server *srv)
         }
     }
     lane_drop_all(srv);
-    back_drop_all(srv);
+    server_drop_backs(srv);
     task_drop_all(srv);
 }
 

@@ -127,7 +127,7 @@ send_accept(hot_proxy *p, PyObject *message)
         }
     }
     x->fields_len = 0;
-    if ((headers != NULL && headers != Py_None && answer_headers(p->srv, x, headers, false) < 0) ||
+    if ((headers != NULL && headers != Py_None && fields_append_headers(p->srv, x, headers, false) < 0) ||
         still_open(p, false) < 0 ||
         (latin != NULL && PyBytes_GET_SIZE(latin) > 0 &&
          fields_append(x, "sec-websocket-protocol", 22, PyBytes_AS_STRING(latin), (size_t)PyBytes_GET_SIZE(latin)) <
