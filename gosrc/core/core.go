@@ -197,8 +197,8 @@ func (c *Core) WakeFD() int { return c.host.Waker.eventFD() }
 
 // SetTable replaces the route table, given as JSON. Requests read from now on
 // use it. The loop's thread.
-func (c *Core) SetTable(json []byte) error {
-	t, err := exchange.NewTable(json)
+func (c *Core) SetTable(json string) error {
+	t, err := exchange.RecentTable(json)
 	if err != nil {
 		return err
 	}

@@ -220,10 +220,10 @@ func TestSetTable(t *testing.T) {
 	c := Lookup(h)
 	defer c.Close()
 	before := c.host.Table()
-	if err := c.SetTable([]byte(`{"version":1,"routes":[{"nonsense":1}]}`)); err == nil || c.host.Table() != before {
+	if err := c.SetTable(`{"version":1,"routes":[{"nonsense":1}]}`); err == nil || c.host.Table() != before {
 		t.Error("a bad table was taken")
 	}
-	if err := c.SetTable([]byte(`{"version":1,"routes":[]}`)); err != nil || c.host.Table() == before {
+	if err := c.SetTable(`{"version":1,"routes":[]}`); err != nil || c.host.Table() == before {
 		t.Error("a good table was not taken", err)
 	}
 }

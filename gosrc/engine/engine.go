@@ -57,7 +57,7 @@ func SetTable(handle int64, table string) (h int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return handle, c.SetTable([]byte(table))
+	return handle, c.SetTable(table)
 }
 
 // Drain accepts nothing more and closes connections as they become idle.

@@ -140,10 +140,10 @@ class Routes:
             hot.set_plans(self._version, (), _NO_WATCH)
         else:
             table = made.table
-            read = json.loads(table)
-            self._version = read["version"]
-            if self._root_path and not read["root_path"]:
-                table = json.dumps({**read, "root_path": self._root_path}).encode()
+            self._version = made.version
+            if self._root_path:
+                read = json.loads(table)
+                table = json.dumps({**read, "root_path": read["root_path"] or self._root_path}).encode()
             # Before the plans: an exchange of theirs may raise at once. Rules of older plans are the application's too.
             self.errors.rules = made.errors
             hot.set_plans(self._version, made.plans, made.watch, made.cors)

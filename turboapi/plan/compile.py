@@ -6,9 +6,10 @@ application which adds a route while it runs pays for one.
 
 from __future__ import annotations
 
-import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from starlette.responses import JSONResponse
 
 from . import internals
 from .cors import CorsHeaders
@@ -16,8 +17,9 @@ from .custom import build_custom
 from .decline import decline_type
 from .entry import Entry, build
 from .errors import Errors
-from .facts import RouteFacts
-from .internals import Fingerprint, Stack
+from .facts import Handler, RouteFacts, unbuilt
+from .internals import Stack
+from .memory import Kept, Key, Known, Memory, kept_of
 from .middleware import Chain
 from .mounts import ErrorsByApplication, MountedErrors
 from .plans import CompiledApp, Fallback, MiddlewareReport, RouteReport, Watch
@@ -32,48 +34,45 @@ _BEHIND = Fallback("it stands behind a route that only the application can match
 
 _COSTS = {"dispatch": "compiled", "foreign": "ASGI"}
 
-# Identity and the routes' own text; the objects of the fingerprint keep the identities true.
-_Key = tuple[Any, ...]
-
-
-@dataclass(slots=True, weakref_slot=True)
-class _Memory:
-    """What was compiled for one application, as long as its surroundings stay the same.
-
-    It lives as long as the Errors of an application that was compiled with it.
-    """
-
-    basis: tuple[Any, ...]
-    around: Surroundings
-    entries: dict[_Key, tuple[Fingerprint, Entry | Fallback]] = field(default_factory=dict)
-
-
-# By application, then by the path that it is mounted at.
-_memories: weakref.WeakKeyDictionary[Any, dict[str, weakref.ref[_Memory]]] = weakref.WeakKeyDictionary()
-
 
 def compile_known(app: Any) -> CompiledApp:
     """Compile an application of a FastAPI whose modules are where we know them; see `compile_app`."""
-    stack = _stack(app)
+    kept = kept_of(app)
+    stack = _stack(app, kept)
     lists: list[list[Any]] = []
     mounts: internals.Mounts = []
     if isinstance(stack, Fallback):
         return whole_fallback(app, stack.reason, _watch(app, None, []))
     try:
-        facts = list(internals.routes(app, stack, lists, mounts))
+        facts = list(internals.routes(app, stack, lists, mounts, kept.stack))
     except Exception as error:
         reason = f"its routes cannot be read ({type(error).__name__}: {error})"
         return whole_fallback(app, reason, _watch(app, stack, lists))
     cors = CorsHeaders(stack.cors) if stack.cors is not None else None
-    compiler = _Compiler(app, stack, cors)
+    compiler = _Compiler(app, stack, cors, kept)
+    watch = _with_mounts(_watch(app, stack, lists), mounts)
+    tried = [compiler.entry(each) for each in facts]
+    state = (_state(app, stack, watch), tuple(map(_state_of_route, facts, tried)))
+    known = kept.made(state)
+    if known is None:
+        known = _made(app, stack, facts, tried, compiler, watch)
+        kept.keep(state, (facts, tried, stack), known, compiler.memories())
+    return known
+
+
+def _made(
+    app: Any, stack: Stack, facts: list[RouteFacts], tried: list[Entry | Fallback], compiler: _Compiler, watch: Watch
+) -> CompiledApp:
+    """Return the application with the routes that could be compiled."""
+    cors = compiler.cors
     found: list[tuple[RouteFacts, Entry | None]] = []
     report: list[RouteReport] = []
     behind = False
-    for each in facts:
+    for each, made in zip(facts, tried, strict=True):
         if each.kind == "websocket":
             report.append(RouteReport(each.path, ("WEBSOCKET",), each.name, f"fallback: {each.why}"))
             continue  # a handshake never reaches the engine's table
-        made = _BEHIND if behind and each.asgi is not None else compiler.entry(each)
+        made = _BEHIND if behind and each.asgi is not None else made
         behind = behind or each.kind == "barrier"
         if stack.pieces and isinstance(made, Entry) and made.lasts:
             made = _PAST  # middleware has to see the answer before it is sent
@@ -94,8 +93,9 @@ def compile_known(app: Any) -> CompiledApp:
             raise TypeError("a mounted application is compiled under middleware")
         chain = Chain(stack, compiler.around, errors)
         plans = [chain.wrap(entry.plan, each, body=entry.body != "none") for each, entry in compiled]
+    version = next_version()
     text = table(
-        next_version(),
+        version,
         found,
         None if stack.pieces else Statics(app, stack, cors),
         cors=cors is not None,
@@ -103,11 +103,12 @@ def compile_known(app: Any) -> CompiledApp:
         root_path=app.root_path,
     )
     return CompiledApp(
+        version=version,
         table=text,
         plans=tuple(plans),
         report=tuple(report),
         middleware=middleware,
-        watch=_with_mounts(_watch(app, stack, lists), mounts),
+        watch=watch,
         cors=cors,
         errors=errors,
     )
@@ -116,10 +117,11 @@ def compile_known(app: Any) -> CompiledApp:
 class _Compiler:
     """Compiles the routes of one application and of those that are mounted in it."""
 
-    def __init__(self, app: Any, stack: Stack, cors: CorsHeaders | None) -> None:
+    def __init__(self, app: Any, stack: Stack, cors: CorsHeaders | None, kept: Kept) -> None:
         self._app = app
         self._stack = stack
-        self._cors = cors
+        self.cors = cors
+        self._kept = kept
         self._parts: dict[str, _Part] = {}
         self._main = self._part(app, stack, "")
 
@@ -136,19 +138,23 @@ class _Compiler:
 
     def errors(self, compiled: list[tuple[RouteFacts, bool]]) -> Errors | ErrorsByApplication:
         """Return what answers the exceptions of the compiled routes."""
-        main = self._main.memory
-        rules = Errors(self._stack, main.around, [each for each in compiled if each[0].mounted is None], main)
+        rules = Errors(self._stack, self.around, [each for each in compiled if each[0].mounted is None])
         mounted: dict[int, Errors] = {
-            id(part.app): MountedErrors(part.stack, part.memory.around, [], part.memory)
+            id(part.app): MountedErrors(part.stack, part.memory.around, [])
             for prefix, part in self._parts.items()
             if prefix
         }
         return ErrorsByApplication(rules, mounted) if mounted else rules
 
+    def memories(self) -> dict[str, Memory]:
+        """Return what is to be kept of each application."""
+        return {prefix: part.memory for prefix, part in self._parts.items()}
+
     def _part(self, app: Any, stack: Stack, prefix: str) -> _Part:
-        memory = _memory(app, stack, prefix, self._app.router, self._cors)
-        before, memory.entries = memory.entries, {}
-        part = self._parts[prefix] = _Part(app, stack, memory, before)
+        before = self._kept.parts.get(prefix)
+        memory = _memory(app, stack, prefix, self._app.router, self.cors, before)
+        known = before.entries if before is not None and before.around is memory.around else {}
+        part = self._parts[prefix] = _Part(app, stack, memory, known)
         return part
 
 
@@ -158,64 +164,90 @@ class _Part:
 
     app: Any
     stack: Stack
-    memory: _Memory
-    before: dict[_Key, tuple[Fingerprint, Entry | Fallback]]
+    memory: Memory
+    before: dict[Key, Known]
 
 
-def _stack(app: Any) -> Stack | Fallback:
+def _stack(app: Any, kept: Kept) -> Stack | Fallback:
     why = internals.unsupported() or internals.replaced()
     if why is not None:
         return Fallback(why)
     try:
-        return internals.read_stack(app)
+        return kept.stack(app)
     except Exception as error:
         return Fallback(f"its middleware cannot be read ({type(error).__name__}: {error})")
 
 
-def _memory(app: Any, stack: Stack, mounted: str, router: Any, cors: CorsHeaders | None) -> _Memory:
-    """Return what is known of an application. mounted: where it stands in another one, whose router and cors count."""
+def _memory(
+    app: Any, stack: Stack, mounted: str, router: Any, cors: CorsHeaders | None, before: Memory | None
+) -> Memory:
+    """Return the memory of an application, with its surroundings from before where they are the same.
+
+    mounted: where it stands in another one, whose router and cors count.
+    """
     decline = decline_type()
     handlers = (stack.exceptions._exception_handlers, stack.exceptions._status_handlers)
-    # Overrides change the tree below what a fingerprint sees.
-    given = app.dependency_overrides
-    overrides: Any = dict(given) if type(given) is dict else [given] if given else {}
-    same = (*handlers, app.router, router, cors and cors.middleware)
-    basis = (*map(id, same), app.root_path, decline, stack.limited, overrides)
-    known = _memories.setdefault(app, {})
-    memory = known[mounted]() if mounted in known else None
-    if memory is None or memory.basis != basis or overrides:
-        scope = {"app": app, "starlette.exception_handlers": handlers, "router": router}
-        if app.root_path:
-            scope["root_path"] = app.root_path
-        memory = _Memory(basis, Surroundings(scope, decline, stack.limited, cors, mounted))
-        known[mounted] = weakref.ref(memory)
-    return memory
+    held = (*handlers, app, app.router, router, cors and cors.middleware)
+    basis = (*map(id, held), app.root_path, decline, stack.limited, internals.own_json(JSONResponse))
+    if before is not None and before.basis == basis:
+        return Memory(basis, held, before.around)
+    scope = {"app": app, "starlette.exception_handlers": handlers, "router": router}
+    if app.root_path:
+        scope["root_path"] = app.root_path
+    return Memory(basis, held, Surroundings(scope, decline, stack.limited, cors, mounted))
 
 
-def _entry(
-    facts: RouteFacts, app: Any, memory: _Memory, before: dict[_Key, tuple[Fingerprint, Entry | Fallback]]
-) -> Entry | Fallback:
-    if facts.asgi is None:
+def _entry(facts: RouteFacts, app: Any, memory: Memory, before: dict[Key, Known]) -> Entry | Fallback:
+    asgi = facts.asgi
+    if asgi is None:
         return Fallback(facts.why)
     try:
-        mark = internals.fingerprint(facts.asgi)
-        key = (id(facts.asgi), id(facts.route), facts.path, facts.methods)
+        key = (id(asgi), id(facts.route), facts.path, facts.methods)
         known = before.get(key)
-        if known is not None and mark is not None and known[0][0] == mark[0]:
-            made = known[1]
+        overrides = app.dependency_overrides if known is not None else None
+        if known is not None and type(overrides) is dict and known[0].holds(asgi, overrides):
+            memory.entries[key] = known
+            return known[1]
+        mark = internals.fingerprint(asgi, app)
+        handler = internals.read_handler(asgi, app)
+        if isinstance(handler, Fallback):
+            made: Entry | Fallback = handler
+        elif handler.custom:
+            made = build_custom(facts, handler, memory.around)
         else:
-            handler = internals.read_handler(facts.asgi, app)
-            if isinstance(handler, Fallback):
-                made = handler
-            elif handler.custom:
-                made = build_custom(facts, handler, memory.around)
-            else:
-                made = build(facts, handler, memory.around)
-        if mark is not None:
-            memory.entries[key] = (mark, made)
+            made = build(facts, handler, memory.around)
+        if mark is not None and not (isinstance(handler, Handler) and unbuilt(handler)):
+            memory.entries[key] = (mark, made, facts.route)
     except Exception as error:
         return Fallback(f"not understood ({type(error).__name__}: {error})")
     return made
+
+
+def _state(app: Any, stack: Stack, watch: Watch) -> tuple[Any, ...]:
+    """Return what the table and the rest are made from beside the routes: identities of what is watched, and values."""
+    router = app.router
+    pieces = [(each.kind, each.name, getattr(each.middleware, "dispatch_func", None)) for each in stack.pieces]
+    default = getattr(router.default, "__func__", router.default)
+    handlers = (stack.exceptions._exception_handlers, stack.exceptions._status_handlers)
+    return (
+        decline_type(),
+        app.root_path,
+        bool(router.redirect_slashes),
+        bool(getattr(router, "_low_priority_routes", None)),
+        (id(default), id(stack.errors.handler), stack.errors.debug, id(stack.cors)),
+        (stack.outside, stack.limited, stack.built),
+        tuple((kind, name, id(function)) for kind, name, function in pieces),
+        tuple(id(each) for handler in handlers for pair in handler.items() for each in pair),
+        tuple(map(id, (*watch.lists, *watch.dicts))),
+        tuple((id(each), name) for each, name in watch.attrs),
+    )
+
+
+def _state_of_route(facts: RouteFacts, made: Entry | Fallback) -> tuple[Any, ...]:
+    mounted = facts.mounted and (id(facts.mounted.app), facts.mounted.prefix)
+    entry = made.reason if isinstance(made, Fallback) else id(made)
+    shown = (facts.kind, facts.path, facts.methods, facts.allow, facts.name, facts.why, facts.table_path)
+    return (*shown, id(facts.route), id(facts.included), mounted, entry)
 
 
 def _with_mounts(watch: Watch, mounts: internals.Mounts) -> Watch:

@@ -30,14 +30,8 @@ _log = logging.getLogger("turboapi.error")
 class Errors:
     """Answers the exceptions of one application's compiled routes."""
 
-    def __init__(
-        self, stack: Stack, around: Surroundings, routes: Sequence[tuple[RouteFacts, bool]], keep: object = None
-    ) -> None:
-        """Make it from what the plans were made of.
-
-        routes: the compiled ones, each with whether it takes a body. keep: lives as long as this does.
-        """
-        self._keep = keep
+    def __init__(self, stack: Stack, around: Surroundings, routes: Sequence[tuple[RouteFacts, bool]]) -> None:
+        """Make it from what the plans were made of. routes: the compiled ones, each with whether it takes a body."""
         self._stack = stack
         self._around = around
         self._routes = routes

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["LOCATIONS", "Handler", "Location", "Mounted", "Node", "Output", "Param", "RouteFacts"]
+__all__ = ["LOCATIONS", "Handler", "Location", "Mounted", "Node", "Output", "Param", "RouteFacts", "unbuilt"]
 
 Location = Literal["path", "query", "header", "cookie"]
 
@@ -93,6 +94,18 @@ class Handler:
     output: Output
     max_body: int | None
     custom: bool = False
+
+
+def unbuilt(handler: Handler) -> bool:
+    """Tell whether pydantic has yet to build a schema of a route's: what is made of the route now may not last."""
+    output = handler.output
+    return (output.field is not None and output.schema is None) or _unbuilt_below(handler.tree)
+
+
+def _unbuilt_below(node: Node) -> bool:
+    if any(param.schema is None for param in (*node.body, *itertools.chain.from_iterable(node.params.values()))):
+        return True
+    return any(_unbuilt_below(child) for child in node.children)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,12 +116,14 @@ class Cors(Protocol):
 class CompiledApp:
     """A FastAPI application as the engine runs it.
 
-    table: the route table (JSON). plans: by their id in the table. cors: None without CORSMiddleware.
+    version: the table's number, another one for each that is made. table: the route table (JSON).
+    plans: by their id in the table. cors: None without CORSMiddleware.
     errors: answers exceptions of compiled routes (`_hot.Errors`); None where there are none.
     middleware: outermost first, without a CORSMiddleware that is the only one.
     notice: a sentence for the log where the whole application is a fallback, else None.
     """
 
+    version: int
     table: bytes
     plans: tuple[HotPlan, ...]
     report: tuple[RouteReport, ...]

@@ -21,8 +21,9 @@ def next_version() -> int:
 
 def whole_fallback(app: Any, reason: str, watch: Watch | None = None) -> CompiledApp:
     """Return the application without any plan; `reason` completes "fallback: ..."."""
+    version = next_version()
     table = {
-        "version": next_version(),
+        "version": version,
         "cors": False,
         "redirect_slashes": False,
         "root_path": "",
@@ -31,6 +32,7 @@ def whole_fallback(app: Any, reason: str, watch: Watch | None = None) -> Compile
         "plans": [],
     }
     return CompiledApp(
+        version=version,
         table=json.dumps(table).encode(),
         plans=(),
         report=tuple(_reports(getattr(app, "routes", ()), reason)),

@@ -16,7 +16,7 @@ from .releases import replaced, unsupported
 from .results import body_allowed, encode_jsonable, own_json, raise_response_error, serialize
 from .routes import Mounts, routes
 from .scopes import exit_stacks, form_limits, included_scope, names_route, route_path
-from .stack import Stack, own_handlers, read_stack, telemetry_watch
+from .stack import Stack, alike, own_handlers, read_stack, telemetry_watch
 from .tools import drive
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Piece",
     "Stack",
     "Waiting",
+    "alike",
     "body_allowed",
     "body_to_args",
     "cached_request",

@@ -9,6 +9,8 @@ over; so that is where the facts come from. A function in its place (an overridd
 from __future__ import annotations
 
 import functools
+import itertools
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from types import FunctionType
@@ -31,9 +33,6 @@ from .tools import closure, inner_code, takes
 __all__ = ["Fingerprint", "fingerprint", "read_handler"]
 
 Kind = Literal["sync", "async", "yield", "async yield"]
-# Identities of everything that a handler's facts were read from, and the objects, so that these stay what they are.
-Fingerprint = tuple[tuple[int, ...], tuple[Any, ...]]
-
 _VARIABLES = frozenset(
     "actual_response_class actual_strict_content_type body_field dependant dependency_overrides_provider "
     "embed_body_fields form_limits is_body_form is_coroutine is_json_stream is_sse_stream response_class "
@@ -44,25 +43,62 @@ _VARIABLES = frozenset(
 _LISTS = ("dependencies", "path_params", "query_params", "header_params", "cookie_params", "body_params")
 
 
-def fingerprint(asgi: Any) -> Fingerprint | None:
-    """Return what tells a changed handler from an unchanged one, None where it is not understood."""
+_PARTS = operator.attrgetter("call", "name", "use_cache", *_LISTS)
+
+
+class Fingerprint:
+    """What a handler's facts were read from, by identity: its ASGI application, which nobody writes into, and its tree.
+
+    What is compared is held, so that identities stay what they are.
+    """
+
+    __slots__ = ("_asgi", "_limit", "_nodes", "_overrides")
+
+    def __init__(self, asgi: Any, dependant: Any, overrides: Mapping[Any, Any]) -> None:
+        self._asgi = asgi
+        self._limit = _unwrap_limit(asgi)
+        self._nodes: list[tuple[Any, ...]] = []
+        overridden = False
+        waiting = [] if dependant is None else [dependant]
+        while waiting:
+            each = waiting.pop()
+            overridden = overridden or bool(overrides and each is not dependant and each.call in overrides)
+            parts = _PARTS(each)
+            lists = parts[3:]
+            self._nodes.append((each, parts, lists, [*map(len, lists)], [*itertools.chain.from_iterable(lists)]))
+            waiting += each.dependencies
+        # What stands in a dependency's place may have dependencies that have others in theirs.
+        self._overrides = [*overrides, *overrides.values()] if overridden else None
+
+    def holds(self, asgi: Any, overrides: Mapping[Any, Any]) -> bool:
+        """Tell whether the same facts would be read now."""
+        if asgi is not self._asgi or _unwrap_limit(asgi) != self._limit:
+            return False
+        for each, parts, lists, lengths, members in self._nodes:
+            if not all(map(operator.is_, _PARTS(each), parts)) or [*map(len, lists)] != lengths:
+                return False
+            if members and not all(map(operator.is_, itertools.chain.from_iterable(lists), members)):
+                return False
+        if self._overrides is None:
+            return not overrides or not any(parts[0] in overrides for _, parts, _, _, _ in self._nodes[1:])
+        now = [*overrides, *overrides.values()]
+        return len(now) == len(self._overrides) and all(map(operator.is_, now, self._overrides))
+
+
+def fingerprint(asgi: Any, app: Any) -> Fingerprint | None:
+    """Return what tells a changed handler from an unchanged one, None where it is not understood.
+
+    app: the application, whose overrides count.
+    """
     opened = _open(asgi)
     if isinstance(opened, Fallback):
         return None
-    variables, limit = opened
+    variables, _ = opened
     if callable(variables):
-        return (id(asgi), id(variables)), (asgi, variables)
-    found: list[Any] = [asgi, limit, *variables.values()]
-    waiting = [variables["dependant"]]
-    while waiting:
-        dependant = waiting.pop()
-        found += [dependant, dependant.call, dependant.name, dependant.use_cache]
-        for name in _LISTS:
-            items = getattr(dependant, name)
-            found += items
-            found.append(len(items))
-        waiting += dependant.dependencies
-    return tuple(map(id, found)), tuple(found)
+        return Fingerprint(asgi, None, {})
+    if type(app.dependency_overrides) is not dict:
+        return None
+    return Fingerprint(asgi, variables["dependant"], app.dependency_overrides)
 
 
 def read_handler(asgi: Any, app: Any) -> Handler | Fallback:
@@ -120,7 +156,7 @@ def _custom(function: Callable[..., Any], limit: int | None) -> Handler:
         kind, function = "sync", function.args[0]
     nothing: defaultdict[str, Any] = defaultdict(lambda: None, actual_response_class=JSONResponse)
     return Handler(
-        tree=_node(_models.Dependant(call=function), {}, kind=kind),
+        tree=_leaf(function, kind),
         has_body=False,
         form=False,
         embed=False,
@@ -187,6 +223,29 @@ def _node(dependant: Any, overrides: Mapping[Any, Any], *, kind: Kind | None = N
         scopes=tuple(_scopes(dependant)),
         early=getattr(original, "scope", None) == "function" or "fastapi_inner_astack" not in exit_stacks(),
         concurrency=getattr(dependant, "concurrency", None),
+    )
+
+
+def _leaf(call: Callable[..., Any], kind: Kind) -> Node:
+    """Return the node of a function that nobody solves anything for: FastAPI, which remembers calls, is not asked."""
+    return Node(
+        call=call,
+        kind=kind,
+        name=None,
+        key=None,
+        use_cache=True,
+        params=dict.fromkeys(LOCATIONS, ()),
+        body=(),
+        children=(),
+        request_name=None,
+        connection_name=None,
+        websocket_name=None,
+        response_name=None,
+        tasks_name=None,
+        scopes_name=None,
+        scopes=(),
+        early=False,
+        concurrency=None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,8 +35,16 @@ _HANDLES = (routing.Route.handle, _routing.APIRoute.handle)
 Mounts = list[tuple[Any, Any, Stack | None]]
 
 
-def routes(app: Any, stack: Stack, lists: list[list[Any]], mounts: Mounts) -> Iterator[RouteFacts]:
+def routes(
+    app: Any,
+    stack: Stack,
+    lists: list[list[Any]],
+    mounts: Mounts,
+    read: Callable[[Any], Stack | Fallback] = read_stack,
+) -> Iterator[RouteFacts]:
     """Yield the application's HTTP routes; the lists that they stand in are added to `lists`.
+
+    read: gives the stack of a mounted application.
 
     An inner router is tried as a whole, but first match wins there too, so flat order says the same. So it does for a
     mounted FastAPI application, which is added to `mounts`: the mount behind its routes takes all that they leave.
@@ -44,16 +52,21 @@ def routes(app: Any, stack: Stack, lists: list[list[Any]], mounts: Mounts) -> It
     lists.append(app.router.routes)
     for facts in _walk(app.router.routes, lists):
         if facts.kind == "mount" and isinstance(facts.route.app, fastapi.FastAPI):
-            yield from _mounted(app, stack, facts, lists, mounts)
+            yield from _mounted(app, stack, facts, lists, mounts, read)
         else:
             yield facts
 
 
 def _mounted(
-    outer: Any, around: Stack, facts: RouteFacts, lists: list[list[Any]], mounts: Mounts
+    outer: Any,
+    around: Stack,
+    facts: RouteFacts,
+    lists: list[list[Any]],
+    mounts: Mounts,
+    read: Callable[[Any], Stack | Fallback],
 ) -> Iterator[RouteFacts]:
     app = facts.route.app
-    stack = read_stack(app)
+    stack = read(app)
     why = _unmountable(outer, around, facts, stack)
     if isinstance(stack, Fallback) or why:
         mounts.append((facts.route, app, None))
@@ -61,7 +74,7 @@ def _mounted(
         return
     mounts.append((facts.route, app, stack))
     own = Mounted(app, facts.path, stack)
-    for each in routes(app, stack, lists, mounts):
+    for each in routes(app, stack, lists, mounts, read):
         if each.kind == "barrier":
             break  # the mount stands behind it
         inner = own if each.mounted is None else replace(each.mounted, prefix=facts.path + each.mounted.prefix)
@@ -128,28 +141,30 @@ def _walk_included(included: Any, lists: list[list[Any]]) -> Iterator[RouteFacts
 def _route(route: Any, effective: Any, included: Any) -> Iterator[RouteFacts]:
     """Facts of one route; `effective` has the path, methods and application that count."""
     cls = type(route)
-    if isinstance(route, routing.WebSocketRoute):
+    if isinstance(route, routing.Route) and cls.matches in _MATCHES and cls.handle in _HANDLES:
+        yield _by_path(route, effective, included)
+    elif isinstance(route, routing.WebSocketRoute):
         if cls.matches not in (routing.WebSocketRoute.matches, _routing.APIWebSocketRoute.matches):
             yield _barrier(route, f"route class {cls.__name__} matches in its own way")
         else:
             why = "WebSocket, through the application's ASGI interface"
             yield RouteFacts("websocket", route, included, effective.path, None, "", route.name or "", None, why)
-        return
-    if isinstance(route, routing.Mount):
+    elif isinstance(route, routing.Mount):
         if cls.matches is not routing.Mount.matches or not route.path or route.param_convertors.keys() != {"path"}:
             yield _barrier(route, "mount that cannot be told by its path")
         else:
             yield RouteFacts(
                 "mount", route, included, route.path, None, "", route.name or "", None, "mounted application"
             )
-        return
-    if not isinstance(route, routing.Route) or cls.matches not in _MATCHES or cls.handle not in _HANDLES:
+    else:
         yield _barrier(effective, f"route class {cls.__name__} decides for itself")
-        return
+
+
+def _by_path(route: Any, effective: Any, included: Any) -> RouteFacts:
+    """Facts of a route that matches by its path and methods as Starlette's do."""
     path = effective.path
     if not isinstance(path, str) or not path.startswith("/") or _pattern(path) != effective.path_regex.pattern:
-        yield _barrier(effective, "path that does not say what it matches")
-        return
+        return _barrier(effective, "path that does not say what it matches")
     methods = tuple(sorted(effective.methods)) if effective.methods else None
     allow = ", ".join(effective.methods) if effective.methods else ""
     name = str(effective.name)
@@ -160,14 +175,12 @@ def _route(route: Any, effective: Any, included: Any) -> Iterator[RouteFacts]:
     ]
     if strange:
         why = "path with a convertor of the application's own"
-        yield RouteFacts("loose", effective, included, path, methods, allow, name, None, why, _loosened(path, strange))
-        return
+        return RouteFacts("loose", effective, included, path, methods, allow, name, None, why, _loosened(path, strange))
     if isinstance(route, _routing.APIRoute):
-        yield RouteFacts("api", effective, included, path, methods, allow, name, _asgi(route, effective), "")
-    else:
-        # Of an included one FastAPI puts more into the scope than can be told from here.
-        asgi = route.app if included is None else None
-        yield RouteFacts("route", effective, included, path, methods, allow, name, asgi, "not a FastAPI route")
+        return RouteFacts("api", effective, included, path, methods, allow, name, _asgi(route, effective), "")
+    # Of an included one FastAPI puts more into the scope than can be told from here.
+    asgi = route.app if included is None else None
+    return RouteFacts("route", effective, included, path, methods, allow, name, asgi, "not a FastAPI route")
 
 
 def _asgi(route: Any, effective: Any) -> Any:

@@ -23,7 +23,7 @@ from .gate import own_exceptions
 from .pieces import Piece, find, piece_of, piece_of_class
 from .tools import own_function
 
-__all__ = ["Stack", "own_handlers", "read_stack", "telemetry_watch"]
+__all__ = ["Stack", "alike", "own_handlers", "read_stack", "telemetry_watch"]
 
 # What FastAPI releases put around the router, transparent to a request that has nothing to do with them.
 _TRANSPARENT = frozenset(
@@ -93,6 +93,24 @@ def _unbuilt(app: Any, *, whole: bool) -> Stack | Fallback:
         return stack
     pieces = [piece_of_class(entry.cls) for entry in entries]
     return replace(stack, pieces=tuple(pieces), built=False)
+
+
+def alike(app: Any, stack: Stack, other: Stack) -> bool:
+    """Tell whether two stacks that were made to see what the application's will be are the same, but for identity."""
+    if app.middleware_stack is not None or stack.cors is not None or other.cors is not None:
+        return False
+    if _handlers(stack.exceptions) != _handlers(other.exceptions):
+        return False
+    names = ("pieces", "outside", "limited", "built")
+    same = all(getattr(stack, name) == getattr(other, name) for name in names)
+    return same and stack.errors.handler is other.errors.handler and stack.errors.debug is other.errors.debug
+
+
+def _handlers(exceptions: Any) -> list[Any]:
+    """Return what tells the handlers of an exception middleware, some of which are its own methods."""
+    pairs = [*exceptions._exception_handlers.items(), *exceptions._status_handlers.items()]
+    methods = [value.__func__ if getattr(value, "__self__", None) is exceptions else value for _, value in pairs]
+    return [*(id(key) if isinstance(key, type) else key for key, _ in pairs), *map(id, methods)]
 
 
 def _router(router: Any) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 __all__ = ["closure", "drive", "inner_code", "mentions", "own_function", "takes"]
 
 
+@functools.lru_cache(maxsize=64)
 def inner_code(function: Any, name: str) -> CodeType:
     """Return the code of the function `name` that is defined inside `function`. Raises LookupError."""
     for const in function.__code__.co_consts:
