@@ -81,6 +81,29 @@ def test_app_takes_no_positional_argument_either() -> None:
     assert str(ours.value) == str(theirs.value)
 
 
+def test_submodules_are_attributes_where_fastapis_are(python: Python) -> None:
+    python(
+        "import fastapi, turboapi\n"
+        "from types import ModuleType\n"
+        "names = [n for n, v in vars(fastapi).items() if isinstance(v, ModuleType) and not n.startswith('_')]\n"
+        "assert {'responses', 'routing', 'security', 'encoders'} <= set(names)\n"
+        "for name in names:\n"
+        "    assert getattr(turboapi, name).__name__ in (f'turboapi.{name}', f'starlette.{name}'), name\n"
+        "assert turboapi.responses.JSONResponse is fastapi.responses.JSONResponse\n"
+    )
+
+
+def test_names_of_the_test_client() -> None:
+    import starlette.testclient
+
+    import turboapi.testclient
+
+    assert turboapi.testclient.WebSocketDenialResponse is starlette.testclient.WebSocketDenialResponse
+    assert turboapi.testclient.WebSocketTestSession.__name__ == "WebSocketTestSession"
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        turboapi.testclient.Nothing  # type: ignore[attr-defined]
+
+
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'turboapi' has no attribute 'FlaskAPI'"):
         turboapi.FlaskAPI  # type: ignore[attr-defined]

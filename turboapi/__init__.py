@@ -84,10 +84,15 @@ def __getattr__(name: str) -> Any:
     elif name.startswith("_"):
         raise AttributeError(f"module 'turboapi' has no attribute {name!r}")
     else:
-        # A name that a newer FastAPI has; its submodules are not meant, they are imported as turboapi.X.
+        # A name that a newer FastAPI has, or one of its submodules that `import fastapi` imports as well.
         fastapi = import_module("fastapi")
         value = vars(fastapi).get(name)
-        if value is None or getattr(value, "__name__", "") == f"fastapi.{name}":
+        if getattr(value, "__name__", "") == f"fastapi.{name}":
+            try:
+                value = import_module(f"turboapi.{name}")
+            except ModuleNotFoundError:
+                value = None
+        if value is None:
             raise AttributeError(f"module 'turboapi' has no attribute {name!r}")
     globals()[name] = value
     return value

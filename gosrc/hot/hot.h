@@ -277,7 +277,7 @@ void hot_raise(PyObject *exc /* stolen */);
 void server_exit(hot_server *srv, PyObject *exc); /* loop: SystemExit or KeyboardInterrupt from a handler */
 
 /* probe.c */
-void probe_began(hot_server *srv, turbo_exchange *x);
+bool probe_began(hot_server *srv, turbo_exchange *x);
 void probe_scope(hot_server *srv, turbo_exchange *x, PyObject *scope);
 bool probe_failed(hot_server *srv, turbo_exchange *x, PyObject *exc);
 void probe_message(hot_server *srv, turbo_exchange *x, PyObject *message);

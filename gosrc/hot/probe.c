@@ -21,13 +21,23 @@ probe_call(hot_server *srv, turbo_exchange *x, const char *name, PyObject *arg)
     return r;
 }
 
-/* A lane has x. What the engine answers by itself never comes here. */
-void
+/* A lane has x. What the engine answers by itself never comes here. Returns false where the application itself has to
+   answer, because the probe has something to tell that no plan would see. The exchange owns the context that the probe
+   may give. */
+bool
 probe_began(hot_server *srv, turbo_exchange *x)
 {
-    if (srv->probe != NULL) {
-        Py_XDECREF(probe_call(srv, x, "began", NULL));
+    if (srv->probe == NULL) {
+        return true;
     }
+    PyObject *r = probe_call(srv, x, "began", NULL); // new
+    bool plain = true;
+    if (r != NULL && PyTuple_Check(r) && PyTuple_GET_SIZE(r) == 2 && PyContext_CheckExact(PyTuple_GET_ITEM(r, 0))) {
+        x->lane_context = Py_NewRef(PyTuple_GET_ITEM(r, 0));
+        plain = PyTuple_GET_ITEM(r, 1) == Py_True;
+    }
+    Py_XDECREF(r);
+    return plain;
 }
 
 /* Let the probe say what the application is to see. */

@@ -56,8 +56,8 @@ take_requests(hot_server *srv, int n, turbo_exchange **first, turbo_exchange **l
             x->lane_state = 0;
             srv->requests++;
             atomic_fetch_add(&srv->in_flight, 1);
-            probe_began(srv, x);
-            if (x->plan >= 0 && x->plan < srv->n_plans && x->version == srv->version && !(x->flags & TURBO_REQ_ODD)) {
+            if (probe_began(srv, x) && x->plan >= 0 && x->plan < srv->n_plans && x->version == srv->version &&
+                !(x->flags & TURBO_REQ_ODD)) {
                 hot_plan *plan = srv->plans[x->plan];
                 x->lane_plan = Py_NewRef((PyObject *)plan);
                 if (plan->stages[0].lane == LANE_CALL) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -200,6 +201,39 @@ def test_streamed_answer(both: Both) -> None:
     assert both(shop, do)[0] == [f"part {number}" for number in range(5)]
 
 
+@pytest.mark.parametrize("path", ["/gen", "/agen", "/waiting", "/large", "/asgi"])
+@pytest.mark.parametrize("how", ["iter_raw", "iter_bytes", "iter_text"])
+def test_parts_of_a_streamed_answer(both: Both, path: str, how: str) -> None:
+    def make() -> FastAPI:
+        app = FastAPI()
+
+        async def numbered(count: int, *, wait: bool = False, size: int = 1) -> AsyncIterator[str]:
+            for number in range(count):
+                yield str(number) * size
+                if wait:
+                    await asyncio.sleep(0)
+
+        app.add_api_route("/gen", lambda: StreamingResponse(iter(["one", "", "two", "three"])))
+        app.add_api_route("/agen", lambda: StreamingResponse(numbered(5)))
+        app.add_api_route("/waiting", lambda: StreamingResponse(numbered(5, wait=True)))
+        app.add_api_route("/large", lambda: StreamingResponse(numbered(3, size=30_000)))
+
+        async def raw(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            for part in (b"a", b"", b"b"):
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b"c"})
+
+        app.mount("/asgi", raw)
+        return app
+
+    def do(client: Any) -> Any:
+        with client.stream("GET", path) as response:
+            return list(getattr(response, how)())
+
+    assert len(both(make, do)) > 2
+
+
 def test_large_bodies_both_ways(both: Both) -> None:
     def make() -> FastAPI:
         app = FastAPI()
@@ -272,6 +306,9 @@ def test_what_a_template_was_rendered_from(both: Both, tmp_path: Any) -> None:
 
 
 def test_timeouts_are_said_to_do_nothing(both: Both) -> None:
-    client = both.client(shop())
-    with pytest.warns(DeprecationWarning, match="'timeout' does nothing"):
-        client.get("/", timeout=3)
+    def do(client: Any) -> Any:
+        with pytest.warns(Warning, match="^You should not use the 'timeout' argument with the TestClient") as said:
+            client.get("/", timeout=3)
+        return [warning.category.__name__ for warning in said]
+
+    both(shop, do)

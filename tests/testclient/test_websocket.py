@@ -132,6 +132,19 @@ def test_handshake_and_close(both: Both) -> None:
         assert both(talkative, do)[1:] == (3001, "enough")
 
 
+def test_what_is_sent_after_the_end_is_dropped(both: Both) -> None:
+    def do(client: Any) -> Any:
+        with client.websocket_connect("/about/Ann", headers={"X-B": "b"}) as session:
+            session.receive_json()
+            session.send_json("bye")
+            found = session.receive()["bytes"], session.receive()
+            session.send_text("too late")
+            session.close()
+        return found
+
+    assert both(talkative, do)[1] == {"type": "websocket.close", "code": 3001, "reason": "enough"}
+
+
 @pytest.mark.parametrize("path", ["/refused", "/closed", "/none", "/denied"])
 def test_refusals(both: Both, path: str) -> None:
     def do(client: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
+from contextvars import Context
 from typing import Any, Protocol
 
 class Fallback(Exception):
@@ -109,8 +110,12 @@ class Probe(Protocol):
 
     root_path: str
 
-    def began(self, port: int, /) -> None:
-        """The request is the application's now. `ended` follows. Never called where the engine answers by itself."""
+    def began(self, port: int, /) -> tuple[Context, bool] | None:
+        """The request is the application's now. `ended` follows. Never called where the engine answers by itself.
+
+        Returns the context that everything of the request runs in, and whether it may run from a plan; None is the
+        server's own context, and yes.
+        """
 
     def scope(self, port: int, scope: dict[str, Any], /) -> None:
         """Change a new scope before the application sees it."""

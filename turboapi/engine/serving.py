@@ -155,6 +155,11 @@ class Serving:
         except RuntimeError:
             return False
 
+    def adopt(self, context: contextvars.Context) -> contextvars.Context:
+        """Make code that runs in this context code of this server; return it."""
+        context.run(_serving.set, self)
+        return context
+
     def cancel_of(self, port: int) -> None:
         """Cancel what runs for the client with this port. Loop's thread."""
         if self._hot is not None:

@@ -8,6 +8,23 @@
 It needs what Starlette's needs: httpx2 or httpx. docs/testing.md has the differences.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.testclient import WebSocketDenialResponse as WebSocketDenialResponse
+
 from .client import TestClient as TestClient
 
-__all__ = ["TestClient"]
+if TYPE_CHECKING:
+    from .websocket import WebSocketTestSession as WebSocketTestSession
+
+__all__ = ["TestClient", "WebSocketDenialResponse", "WebSocketTestSession"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "WebSocketTestSession":  # needs the package websockets
+        from .websocket import WebSocketTestSession
+
+        return WebSocketTestSession
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

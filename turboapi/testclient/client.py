@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urljoin
 
+import starlette.exceptions
 from anyio.from_thread import BlockingPortal
 
 from ..engine import loops
@@ -108,8 +109,9 @@ class TestClient(httpx.Client):
         """Send a request; the arguments are `httpx.Client.request`'s. There are no timeouts."""
         if timeout is not _UNSET:
             warnings.warn(
-                "turboapi.testclient.TestClient waits as long as the application takes; 'timeout' does nothing",
-                DeprecationWarning,
+                # Begins as Starlette's warning does, for the filters that are there for it.
+                "You should not use the 'timeout' argument with the TestClient: it waits until the application is done",
+                getattr(starlette.exceptions, "StarletteDeprecationWarning", DeprecationWarning),
                 stacklevel=2,
             )
         return super().request(
@@ -137,6 +139,7 @@ class TestClient(httpx.Client):
         """
         headers = kwargs.setdefault("headers", {})
         headers.setdefault("connection", "upgrade")
+        headers.setdefault("sec-websocket-key", "testserver==")
         headers.setdefault("sec-websocket-version", "13")
         if subprotocols is not None:
             headers.setdefault("sec-websocket-protocol", ", ".join(subprotocols))

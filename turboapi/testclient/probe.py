@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import MutableMapping
+from contextvars import Context
 from typing import Any
 
 __all__ = ["Call", "Probe"]
@@ -16,11 +17,28 @@ __all__ = ["Call", "Probe"]
 class Call:
     """One request, from before it is sent until nothing runs for it any more."""
 
-    __slots__ = ("begun", "cancelled", "debug", "failure", "over", "refusal", "scheme", "server")
+    __slots__ = (
+        "begun",
+        "cancelled",
+        "context",
+        "debug",
+        "failure",
+        "odd",
+        "over",
+        "refusal",
+        "scheme",
+        "server",
+        "told",
+    )
 
     def __init__(self, scheme: str, server: list[Any]) -> None:
         self.scheme = scheme
         self.server = server
+        # What the application runs in; None: the server's own.
+        self.context: Context | None = None
+        # Entries of the scope that were not sent as they are; odd: a plan would answer differently.
+        self.told: dict[str, Any] = {}
+        self.odd = False
         # The application has it. The engine answers some requests by itself: those are over with their answer.
         self.begun = False
         # What left the application.
@@ -54,11 +72,13 @@ class Probe:
         """Expect nothing more from this port."""
         self._calls.pop(port, None)
 
-    def began(self, port: int, /) -> None:
+    def began(self, port: int, /) -> tuple[Context, bool] | None:
         """Know that the application has to be waited for."""
         call = self._calls.get(port)
-        if call is not None:
-            call.begun = True
+        if call is None:
+            return None
+        call.begun = True
+        return None if call.context is None else (call.context, not call.odd)
 
     def scope(self, port: int, scope: dict[str, Any], /) -> None:
         """Give the application the scope that Starlette's test client would."""
@@ -70,6 +90,7 @@ class Probe:
         scope["scheme"] = call.scheme
         scope["root_path"] = self.root_path
         scope["state"] = self._state.copy()
+        scope.update(call.told)
         if scope["type"] == "http":
             scope["extensions"]["http.response.debug"] = {}
 

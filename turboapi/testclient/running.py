@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Any
 
 from anyio.from_thread import BlockingPortal
@@ -16,6 +17,7 @@ from ..engine.failures import StartupFailed
 from ..engine.serving import Serving
 from ..engine.settings import Options, Settings
 from ..engine.sockets import bind
+from .contexts import callers
 from .probe import Probe
 
 __all__ = ["Running", "settings_of"]
@@ -66,7 +68,9 @@ class Running:
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._serving = Serving(app, settings, listeners, probe=probe)
-        self._thread = threading.Thread(target=self._main, args=(make_loop,), name="turboapi-testclient", daemon=True)
+        self._thread = threading.Thread(
+            target=callers().run, args=(self._main, make_loop), name="turboapi-testclient", daemon=True
+        )
         exits.add(id(self), self._end)
         try:
             self._thread.start()
@@ -86,6 +90,10 @@ class Running:
     def alive(self) -> bool:
         """Return whether it serves: a handler that raised SystemExit has ended it."""
         return self._thread.is_alive()
+
+    def context(self) -> Context:
+        """Return the caller's context, for what the application does for it."""
+        return self._serving.adopt(callers())
 
     def cancel(self, port: int) -> None:
         """Cancel what runs for the client with this port. Any thread; does nothing once the server has ended."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ._httpx import httpx
 from .probe import Call
 from .running import Running
+from .sent import sent
 from .servers import Servers
 from .wire import Connection
 
@@ -48,6 +49,7 @@ class Transport(httpx.BaseTransport):
 
             raise Upgrade(WebSocketTestSession(request, self.servers, call))
         body = request.read()
+        what = sent(request, body)
         server = self.servers.acquire()
         try:
             connection = self._take(server)
@@ -57,9 +59,10 @@ class Transport(httpx.BaseTransport):
         stream = _Stream(self, server, connection, call)
         with self._lock:
             self._streams.add(stream)
+        call.context, call.told, call.odd = server.context(), what.told, bool(what.told)
         server.probe.begin(connection.port, call)
         try:
-            head = connection.ask(request.method.encode("ascii"), request.url.raw_path, request.headers.raw, body)
+            head = connection.ask(what.method, what.target, what.fields, body, chunked=what.chunked)
         except BaseException:
             stream.abort()
             raise

@@ -16,8 +16,9 @@ from starlette.websockets import WebSocketDisconnect
 from ._httpx import httpx
 from .probe import Call
 from .running import Running
+from .sent import is_token, sent, told
 from .servers import Servers
-from .wire import Connection, Head
+from .wire import Connection, Fields, Head
 
 try:
     from websockets.frames import Frame, Opcode
@@ -32,7 +33,10 @@ __all__ = ["WebSocketTestSession"]
 
 _CHUNK = 65536
 # The application has so long to end by itself after the client's close, in seconds; then it is cancelled.
-_GRACE = 1.0
+_GRACE = 0.25
+_OURS = {b"connection", b"content-length"} | {
+    b"sec-websocket-" + name for name in (b"version", b"key", b"extensions", b"protocol")
+}
 _HANDSHAKE = {b"upgrade", b"connection", b"sec-websocket-accept", b"sec-websocket-protocol", b"content-length"}
 
 
@@ -47,9 +51,14 @@ class WebSocketTestSession:
         self.accepted_subprotocol: str | None = None
         # Fields that the application added to the handshake's answer, as in its `websocket.accept`.
         self.extra_headers: list[tuple[bytes, bytes]] | None = None
-        self._request = request
+        what = sent(request, b"")
+        self._target = what.target
+        self._fields = _handshake(what.fields)
         self._servers = servers
+        # The application finds the fields of the request, not those of our handshake.
         self._call = call
+        call.odd = "headers" in what.told
+        call.told = told(request)
         self._server: Running
         self._connection: Connection
         self._protocol = Protocol(Side.CLIENT, state=OPEN, max_size=None)
@@ -66,8 +75,9 @@ class WebSocketTestSession:
             self._servers.release(self._server)
             raise
         try:
+            self._call.context = self._server.context()
             self._server.probe.begin(self._connection.port, self._call)
-            head, rest = self._connection.upgrade(self._request.url.raw_path, self._fields())
+            head, rest = self._connection.upgrade(self._target, self._fields)
             if head is None or head.status != 101:
                 self._refused(head)
             self._accepted(head.fields)
@@ -151,11 +161,6 @@ class WebSocketTestSession:
             raise WebSocketDisconnect(code=message["code"], reason=message["reason"])
         return message
 
-    def _fields(self) -> list[tuple[bytes, bytes]]:
-        # A key that the engine accepts, which Starlette's is not.
-        given = [field for field in self._request.headers.raw if field[0].lower() != b"sec-websocket-key"]
-        return [*given, (b"Upgrade", b"websocket"), (b"Sec-WebSocket-Key", base64.b64encode(os.urandom(16)))]
-
     def _refused(self, head: Head | None) -> NoReturn:
         body = b"".join(self._connection.body()) if head is not None else b""
         self._wait()
@@ -175,7 +180,7 @@ class WebSocketTestSession:
 
     def _write(self, method: Any, *args: Any) -> None:
         if self._closed is not None:
-            raise WebSocketDisconnect(code=self._closed["code"], reason=self._closed["reason"])
+            return  # nobody reads it
         method(*args)
         self._flush()
 
@@ -226,3 +231,19 @@ class WebSocketTestSession:
             self._connection.close()
             self._server.probe.forget(self._connection.port)
             self._servers.release(self._server)
+
+
+def _handshake(fields: Fields) -> Fields:
+    """Return the fields as they are sent: the handshake is ours, with a key that the engine accepts."""
+    given = [(name, value) for name, value in fields if name not in _OURS]
+    offered = b", ".join(value for name, value in fields if name == b"sec-websocket-protocol")
+    if names := [name for name in map(bytes.strip, offered.split(b",")) if is_token(name)]:
+        given.append((b"sec-websocket-protocol", b", ".join(names)))
+    key = base64.b64encode(os.urandom(16))
+    return [
+        *given,
+        (b"connection", b"Upgrade"),
+        (b"upgrade", b"websocket"),
+        (b"sec-websocket-version", b"13"),
+        (b"sec-websocket-key", key),
+    ]

@@ -1,10 +1,10 @@
-"""One connection of a test client to its server: a blocking socket that speaks HTTP/1.1 by h11."""
+"""One connection of a test client to its server: a blocking socket that speaks HTTP/1.1, answers read by h11."""
 
 from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,13 +52,14 @@ class Connection:
         """Close the socket; closing again does nothing."""
         self.sock.close()
 
-    def ask(self, method: bytes, target: bytes, fields: Sequence[tuple[bytes, bytes]], body: bytes) -> Head | None:
-        """Send a request and wait for the head of its answer; None: the server closed without one."""
-        events: list[h11.Event] = [h11.Request(method=method, target=target, headers=list(fields))]
-        if body:
-            events.append(h11.Data(data=body))
-        events.append(h11.EndOfMessage())
-        self._write(b"".join(self._h11.send(event) or b"" for event in events))
+    def ask(self, method: bytes, target: bytes, fields: Fields, body: bytes, *, chunked: bool = False) -> Head | None:
+        """Send a request and wait for the head of its answer; None: the server closed without one.
+
+        The fields say how the body is framed: with its length, or chunked.
+        """
+        if chunked:
+            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+        self._send(method, target, fields, body)
         while True:
             event = self._next()
             if isinstance(event, h11.Response):
@@ -66,10 +67,9 @@ class Connection:
             if event is None:
                 return None
 
-    def upgrade(self, target: bytes, fields: Sequence[tuple[bytes, bytes]]) -> tuple[Head | None, bytes]:
+    def upgrade(self, target: bytes, fields: Fields) -> tuple[Head | None, bytes]:
         """Ask for another protocol; return the answer's head, of status 101 if granted, and what came behind it."""
-        request = h11.Request(method=b"GET", target=target, headers=list(fields))
-        self._write((self._h11.send(request) or b"") + (self._h11.send(h11.EndOfMessage()) or b""))
+        self._send(b"GET", target, fields, b"", upgrade=[(b"connection", b"upgrade"), (b"upgrade", b"websocket")])
         while True:
             event = self._next(informational=True)
             if isinstance(event, h11.InformationalResponse):
@@ -81,10 +81,31 @@ class Connection:
             elif event is None:
                 return None, b""
 
+    def _send(
+        self, method: bytes, target: bytes, fields: Fields, body: bytes, *, upgrade: Fields | None = None
+    ) -> None:
+        """Write a request. h11 would refuse some, and reorder the fields: it is told only what answers depend on."""
+        alike = h11.Request(
+            method=b"HEAD" if method == b"HEAD" else b"GET",
+            target=b"/",
+            headers=[(b"host", b"testserver"), *(upgrade or [])],
+        )
+        self._h11.send(alike)
+        self._h11.send(h11.EndOfMessage())
+        lines = [b"%b %b HTTP/1.1\r\n" % (method, target)]
+        lines.extend(b"%b: %b\r\n" % field for field in fields)
+        self._write(b"".join([*lines, b"\r\n", body]))
+
     def body(self) -> Iterator[bytes]:
-        """Yield the answer's body. It ends early where the server closed early; `reusable` tells."""
+        """Yield the answer's body, chunks as a whole. It ends early where the server closed early; `reusable` tells."""
+        parts: list[bytes] = []
         while isinstance(event := self._next(), h11.Data):
-            yield bytes(event.data)
+            parts.append(bytes(event.data))
+            if event.chunk_end or not (event.chunk_start or len(parts) > 1):
+                yield b"".join(parts)
+                parts.clear()
+        if parts:
+            yield b"".join(parts)
 
     def _next(self, *, informational: bool = False) -> h11.Event | None:
         """Return the next event, None when nothing more comes."""
