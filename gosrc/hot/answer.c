@@ -80,7 +80,7 @@ is_simple_type(hot_state *st, PyTypeObject *type)
     return simple;
 }
 
-static int
+int
 answer_simple_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool cors)
 {
     hot_state *st = srv->st;
@@ -116,45 +116,25 @@ done:
     return rc;
 }
 
-int
-answer_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool on_loop)
+PyObject *
+answer_sending(hot_server *srv, hot_proxy *p, PyObject *response, bool inside, int *kind)
 {
     hot_state *st = srv->st;
-    int simple = is_simple_type(st, Py_TYPE(response));
-    if (simple < 0) {
-        return -1;
-    }
-    if (simple) {
+    PyObject *scope = NULL, *receive = NULL, *send = NULL, *coro = NULL;
+    int streams = stream_is_plain(st, p->x, response);
+    *kind = JOB_RESPONSE;
+    if (streams > 0) {
         PyObject *background = PyObject_GetAttr(response, st->s_background); // new
-        if (background == NULL) {
-            return -1;
+        if (background != NULL) {
+            bool alone = !inside && background == Py_None;
+            Py_DECREF(background);
+            *kind = alone ? JOB_STREAM : JOB_RESPONSE;
+            coro = stream_run(srv, p, response, alone); // new
         }
-        simple = background == Py_None;
-        Py_DECREF(background);
-    }
-    /* What ServerErrorMiddleware answers goes out past the CORS middleware. */
-    bool cors = !(fields_want_cors(srv, x) && PyObject_HasAttr(response, st->s__turbo_outermost));
-    if (simple) {
-        return answer_simple_response(srv, x, response, cors);
-    }
-    if (!on_loop) {
-        server_give_back(srv, x, BACK_RESPONSE, Py_NewRef(response));
-        return 1;
-    }
-    int streams = stream_is_plain(st, x, response);
-    if (streams < 0) {
-        return -1;
-    }
-    hot_proxy *p = (hot_proxy *)proxy_of(srv, x); // new
-    PyObject *coro = NULL, *scope = NULL, *receive = NULL, *send = NULL;
-    if (p != NULL && streams) {
-        p->cors = cors;
-        coro = stream_run(srv, p, response); // new
-    } else if (p != NULL) {
+    } else if (streams == 0) {
         if (p->scope == NULL) {
-            p->scope = scope_new(srv, x);
+            p->scope = scope_new(srv, p->x);
         }
-        p->cors = cors;
         scope = Py_XNewRef(p->scope);
         receive = proxy_bound(p, 0);
         send = proxy_bound(p, 1);
@@ -168,12 +148,40 @@ answer_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool on_
     Py_XDECREF(scope);
     Py_XDECREF(receive);
     Py_XDECREF(send);
-    Py_XDECREF(p);
-    if (coro == NULL) {
+    return coro;
+}
+
+int
+answer_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool on_loop)
+{
+    hot_state *st = srv->st;
+    int kind, rc = -1;
+    int simple = is_simple_type(st, Py_TYPE(response));
+    PyObject *background = NULL, *coro;
+    hot_proxy *p;
+    if (simple < 0 || (simple && (background = PyObject_GetAttr(response, st->s_background)) == NULL)) {
         return -1;
     }
-    task_start(srv, x, streams ? JOB_STREAM : JOB_RESPONSE, coro); // stolen
-    return 1;
+    /* What ServerErrorMiddleware answers goes out past the CORS middleware. */
+    bool cors = !(fields_want_cors(srv, x) && PyObject_HasAttr(response, st->s__turbo_outermost));
+    if (background == Py_None) {
+        rc = answer_simple_response(srv, x, response, cors);
+    } else if (simple) {
+        rc = after_response(srv, x, response, background, cors, on_loop);
+    } else if (!on_loop) {
+        server_give_back(srv, x, BACK_RESPONSE, Py_NewRef(response));
+        rc = 1;
+    } else if ((p = (hot_proxy *)proxy_of(srv, x)) != NULL) { // new
+        p->cors = cors;
+        coro = answer_sending(srv, p, response, false, &kind); // new
+        Py_DECREF(p);
+        if (coro != NULL) {
+            task_start(srv, x, kind, coro); // stolen
+            rc = 1;
+        }
+    }
+    Py_XDECREF(background);
+    return rc;
 }
 
 int

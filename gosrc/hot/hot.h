@@ -27,7 +27,8 @@ typedef struct {
     PyObject *stream_type;   /* starlette.responses.StreamingResponse */
     PyObject *stream_parts
         [STREAM_PARTS]; /* its __call__, stream_response and listen_for_disconnect; all NULL where one was replaced */
-    PyObject *stream;          /* turboapi.engine.streams.stream */
+    PyObject *stream, *stream_and_work; /* of turboapi.engine.streams */
+    PyObject *work, *work_here; /* what runs background tasks on the loop, and on a call thread */
     PyObject *file_type, *send_parts; /* starlette.responses.FileResponse, and what calls one; None: it calls itself */
     PyObject *json_type; /* b"application/json" */
     PyObject *await_any; /* async def: awaits its argument */
@@ -348,6 +349,11 @@ PyObject *answer_encode(hot_server *srv, turbo_exchange *x, PyObject *result);
 int answer_made(hot_server *srv, turbo_exchange *x, PyObject *made);
 /* Answer the raised exception. Same result, never -1. */
 int answer_exception(hot_server *srv, turbo_exchange *x, bool on_loop);
+/* Prepare a response that Starlette's own __call__ sends. 0, or -1 with an exception set. */
+int answer_simple_response(hot_server *srv, turbo_exchange *x, PyObject *response, bool cors);
+/* What a response that is not simple has to be awaited for, and what it is for task_start (kind). inside: a task of the
+   route's awaits it. New reference, or NULL with an exception set. Loop. */
+PyObject *answer_sending(hot_server *srv, hot_proxy *p, PyObject *response, bool inside, int *kind);
 void answer_text(turbo_exchange *x, int status, const char *text, const char *extra_name, const char *extra_value);
 
 /* fields.c */
@@ -422,15 +428,22 @@ void proxy_complete(hot_proxy *p); /* the response ends here */
 PyObject *proxy_pause(hot_proxy *p, bool due);
 PyObject *proxy_late(hot_proxy *p); /* the same for a client that is gone */
 
-/* after.c: answers that code gives by itself, to go on afterwards. Methods of the proxy. */
-PyObject *after_make(PyObject *self, PyObject *result);
+/* after.c: answers after which something goes on */
+PyObject *after_make(PyObject *self, PyObject *result); /* methods of the proxy */
 PyObject *after_answer(PyObject *self, PyObject *made);
+PyObject *after_sending(PyObject *self, PyObject *response);
+/* x's record holds p's whole answer: send it, and keep the exchange. On a call thread x->lane_state has X_ANSWERS. */
+void after_send(hot_server *srv, hot_proxy *p, bool on_loop);
+/* A response that is simple but for its background. Result as of answer_response; -1: it may have been sent. */
+int after_response(hot_server *srv, turbo_exchange *x, PyObject *response, PyObject *background, bool cors,
+                   bool on_loop);
 extern PyType_Spec exchange_spec, ready_spec, pending_spec, plan_spec, server_spec;
 
 /* stream.c: a streaming response, chunk by chunk */
 int stream_is_plain(hot_state *st, turbo_exchange *x, PyObject *response); /* 1, 0 or -1 */
 int stream_load(hot_state *st);
-PyObject *stream_run(hot_server *srv, hot_proxy *p, PyObject *response); /* the coroutine; new reference or NULL */
+/* The coroutine, new reference or NULL. alone: it is all of a JOB_STREAM, without background tasks. */
+PyObject *stream_run(hot_server *srv, hot_proxy *p, PyObject *response, bool alone);
 /* Methods of the proxy. */
 PyObject *stream_begin(PyObject *self, PyObject *const *args, Py_ssize_t n);
 PyObject *stream_write(PyObject *self, PyObject *chunk);

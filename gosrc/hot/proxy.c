@@ -175,6 +175,8 @@ static PyMethodDef proxy_methods[] = {
     {"make", after_make, METH_O, PyDoc_STR("make(result) -> bytes | Response: what the plan makes of a result.")},
     {"answer", after_answer, METH_O,
      PyDoc_STR("answer(made) -> bool: send what make() gave; False: it has to be awaited, on the loop.")},
+    {"sending", after_sending, METH_O,
+     PyDoc_STR("sending(response) -> awaitable: what sends a response that answer() does not take.")},
     {"run", (PyCFunction)(void (*)(void))hop_run, METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("run(call, *args, **kwargs) -> Future of the call on a call thread.")},
     {"run_beyond", (PyCFunction)(void (*)(void))hop_run_beyond, METH_VARARGS | METH_KEYWORDS,

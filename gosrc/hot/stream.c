@@ -19,10 +19,15 @@ stream_load(hot_state *st)
     PyObject *responses = PyImport_ImportModule("starlette.responses");        // new
     PyObject *streams = PyImport_ImportModule("turboapi.engine.streams"); // new
     PyObject *files = PyImport_ImportModule("turboapi.plan.internals.files"); // new
+    PyObject *tasks = PyImport_ImportModule("turboapi.plan.background"); // new
+    PyObject *around = PyImport_ImportModule("turboapi.plan.around"); // new
     PyObject *file = NULL;
     int rc = -1;
     bool own = true;
-    if (responses == NULL || streams == NULL || files == NULL ||
+    if (responses == NULL || streams == NULL || files == NULL || tasks == NULL || around == NULL ||
+        (st->stream_and_work = PyObject_GetAttrString(streams, "stream_and_work")) == NULL ||
+        (st->work = PyObject_GetAttrString(tasks, "run_tasks")) == NULL ||
+        (st->work_here = PyObject_GetAttrString(around, "work_here")) == NULL ||
         (file = PyObject_GetAttrString(responses, "__file__")) == NULL ||
         (st->stream_type = PyObject_GetAttrString(responses, "StreamingResponse")) == NULL ||
         (st->stream = PyObject_GetAttrString(streams, "stream")) == NULL ||
@@ -42,6 +47,8 @@ stream_load(hot_state *st)
     rc = 0;
 done:
     Py_XDECREF(file);
+    Py_XDECREF(around);
+    Py_XDECREF(tasks);
     Py_XDECREF(files);
     Py_XDECREF(streams);
     Py_XDECREF(responses);
@@ -58,9 +65,8 @@ is_method(PyObject *o, PyObject *name, PyObject *function)
     return same;
 }
 
-/* Whether the response's stream may be driven here: Starlette's own functions, no background task (which runs in the
-   context of the request, not of the stream), and no body that its listener would read. Asked each time, since
-   classes change. 1, 0 or -1 with an exception set. */
+/* Whether the response's stream may be driven here: Starlette's own functions, and no body that its listener would read.
+   Asked each time, since classes change. 1, 0 or -1 with an exception set. */
 int
 stream_is_plain(hot_state *st, turbo_exchange *x, PyObject *response)
 {
@@ -78,20 +84,15 @@ stream_is_plain(hot_state *st, turbo_exchange *x, PyObject *response)
     if (is > 0) {
         is = is_method(response, st->s_listen_for_disconnect, st->stream_parts[2]);
     }
-    if (is > 0) {
-        PyObject *background = PyObject_GetAttr(response, st->s_background); // new
-        is = background == NULL ? -1 : background == Py_None;
-        Py_XDECREF(background);
-    }
     return is;
 }
 
-/* The coroutine that sends response. New reference, or NULL with an exception set. */
 PyObject *
-stream_run(hot_server *srv, hot_proxy *p, PyObject *response)
+stream_run(hot_server *srv, hot_proxy *p, PyObject *response, bool alone)
 {
+    hot_state *st = srv->st;
     p->body_done = true; // what Starlette's listener for the end has taken from receive()
-    return PyObject_CallFunctionObjArgs(srv->st->stream, response, (PyObject *)p, NULL);
+    return PyObject_CallFunctionObjArgs(alone ? st->stream : st->stream_and_work, response, (PyObject *)p, NULL);
 }
 
 /* 1: go on. 0: the client is gone. -1 with an exception set. */

@@ -17,6 +17,7 @@ struct hot_job {
 };
 
 static void finish(hot_server *srv, turbo_exchange *x, int kind, PyObject *result);
+static void finish_app(hot_server *srv, turbo_exchange *x, int kind, bool ok);
 
 /* x's answer is complete: let go of it. */
 static void
@@ -190,6 +191,11 @@ task_stage_done(hot_server *srv, turbo_exchange *x, PyObject *result /* stolen *
     if (x->lane_state & X_SENT) {
         Py_DECREF(result);
         done_with(srv, x);
+        return;
+    }
+    if (result == (PyObject *)x->lane_obj) { // the code has sent its answer through the proxy
+        finish_app(srv, x, JOB_RESPONSE, true);
+        Py_DECREF(result);
         return;
     }
     if (stage < plan->n_stages) {

@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from fastapi import BackgroundTasks, Depends, FastAPI
+from fastapi import BackgroundTasks, Depends, FastAPI, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.background import BackgroundTask
 
 from tests.conftest import PATIENCE, eventually
 from turboapi import Server
@@ -46,12 +48,12 @@ class Work:
         await self.coroutine()
 
 
-KINDS = ("sync task", "async task", "sync end", "async end")
+KINDS = ("sync task", "async task", "sync end", "async end", "sync own", "async own", "sync stream", "async stream")
 
 
 def application(work: Work, kind: str, *, threaded: bool) -> FastAPI:
     app = FastAPI()
-    task = work.sync if kind == "sync task" else work.coroutine
+    task = work.sync if kind.startswith("sync") else work.coroutine
     ends = {"sync end": [Depends(work.dependency)], "async end": [Depends(work.async_dependency)]}.get(kind, [])
 
     def endpoint(tasks: BackgroundTasks) -> str:
@@ -62,7 +64,20 @@ def application(work: Work, kind: str, *, threaded: bool) -> FastAPI:
     async def async_endpoint(tasks: BackgroundTasks) -> str:
         return endpoint(tasks)
 
-    app.get("/", dependencies=ends)(endpoint if threaded else async_endpoint)
+    def own() -> Response:
+        """A response that brings its own work, and a stream that does."""
+        background = BackgroundTask(task)
+        if kind.endswith("stream"):
+            return StreamingResponse(iter(['"answered"']), background=background)
+        return JSONResponse("answered", background=background)
+
+    async def async_own() -> Response:
+        return own()
+
+    if kind.endswith(("own", "stream")):
+        app.get("/")(own if threaded else async_own)
+    else:
+        app.get("/", dependencies=ends)(endpoint if threaded else async_endpoint)
     app.get("/free")(lambda: work.free.set())
     return app
 

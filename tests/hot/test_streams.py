@@ -36,6 +36,14 @@ def through(app: FastAPI, own: bool) -> Any:
     return outer
 
 
+def read_until(client: Client, text: bytes) -> None:
+    got = b""
+    while text not in got:
+        part = client.sock.recv(4096)
+        assert part, got
+        got += part
+
+
 @pytest.fixture(params=[True, False], ids=["compiled", "asgi"])
 def own(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
@@ -311,3 +319,87 @@ def test_a_pipelined_request_waits_for_the_end_of_the_stream(serve: Serve, trans
     with Client(server.port) as client:
         client.get("/").get("/fine").get("/")
         assert [client.reply().body for _ in range(3)] == [b"01234", b"1", b"01234"]
+
+
+def test_a_step_that_takes_its_time_holds_back_nothing_that_was_made(serve: Serve, transport: str, own: bool) -> None:
+    app = FastAPI()
+    go = threading.Event()
+
+    @app.get("/")
+    async def stream() -> StreamingResponse:
+        def parts() -> Iterator[bytes]:
+            yield b"one"
+            yield b"two"
+            assert go.wait(PATIENCE)
+            yield b"three"
+
+        return StreamingResponse(parts(), headers={"content-length": "11"})
+
+    server = serve(through(app, own), transport=transport)
+    with Client(server.port) as client:
+        client.get("/")
+        head = b""
+        while not head.endswith(b"\r\n\r\nonetwo"):
+            head += client.sock.recv(4096)
+        go.set()
+        assert client.sock.recv(100) == b"three"
+
+
+def test_a_step_on_a_thread_is_finished_and_no_other_begun_for_a_client_that_left(
+    serve: Serve, transport: str, own: bool
+) -> None:
+    """What comes after the stream comes after that step, as with AnyIO's threads."""
+    from starlette.background import BackgroundTask
+
+    app = FastAPI()
+    notes = Notes()
+    go = threading.Event()
+
+    @app.get("/")
+    async def stream() -> StreamingResponse:
+        def parts() -> Iterator[bytes]:
+            yield b"one"
+            assert go.wait(PATIENCE)
+            notes("step")
+            yield b"two"
+            notes("another")
+
+        return StreamingResponse(parts(), background=BackgroundTask(notes, "background"))
+
+    @app.get("/fine")
+    async def fine() -> int:
+        return 1
+
+    server = serve(through(app, own), transport=transport)
+    client = Client(server.port).get("/")
+    read_until(client, b"one")
+    client.leave("rst")
+    eventually(lambda: server.stats()["connections"] == 0)
+    assert get(server, "/fine").data == b"1"  # the loop has heard of it before this
+    go.set()
+    eventually(lambda: len(notes) == 2, lambda: str(notes))
+    assert notes == ["step", "background"]
+    eventually(lambda: server.stats()["in_flight"] == 0)
+
+
+def test_a_stopped_server_ends_streams_of_threads(serve: Serve, transport: str) -> None:
+    app = FastAPI()
+    go = threading.Event()
+
+    @app.get("/")
+    async def stream() -> StreamingResponse:
+        def parts() -> Iterator[bytes]:
+            while not go.is_set():
+                yield b"one"
+
+        return StreamingResponse(parts())
+
+    server = serve(app, transport=transport, timeout_stop=0.05)
+    client = Client(server.port).get("/")
+    try:
+        read_until(client, b"one")
+        server.stop()
+        assert not server.started
+    finally:
+        go.set()
+        client.sock.close()

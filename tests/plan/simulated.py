@@ -200,7 +200,7 @@ class Simulated(Oracle):
                 result = self._call(plan, stage.call, arguments, last, proxy)
         if not proxy.sent:
             await self._respond(plan, result, proxy)
-        elif result is not None:
+        elif result is not None and result is not proxy:
             await self._task(self._app(result, proxy, proxy.send))
 
     def _call(self, plan: HotPlan, call: Any, arguments: Any, last: bool, proxy: Proxy) -> Any:
@@ -299,6 +299,10 @@ class Proxy:
         return self._loop.run_in_executor(self.threads, work)
 
     run_beyond = run
+
+    async def sending(self, response: Any) -> None:
+        self.sent = True
+        await response(self.original, self.receive, self.send)
 
     async def _answer(self, made: Any) -> None:
         await self.send({"type": "http.response.start", "status": made.status_code, "headers": made.raw_headers})

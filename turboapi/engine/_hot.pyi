@@ -77,6 +77,12 @@ class Exchange:
         background is not looked at. A stage on the call lane may then return a Response whose `__call__` does the rest.
         """
 
+    def sending(self, response: Any, /) -> Awaitable[None]:
+        """Return what sends a Response that `answer` does not take, its background task included. Loop's thread.
+
+        Its task's exchange lasts; the stage returns the proxy, which tells that it has sent the answer itself.
+        """
+
     def run(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call on a call thread, in a copy of the current context. Loop's thread, while the exchange lasts.
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import CancelScope
+
+from ..plan.background import run_tasks
+from ..plan.internals import threaded_iterator
+from .steps import Steps
 
 if TYPE_CHECKING:
     from starlette.responses import StreamingResponse
 
     from . import _hot
 
-__all__ = ["stream"]
+__all__ = ["stream", "stream_and_work"]
 
 
 @functools.cache
@@ -26,24 +33,78 @@ def _groups() -> bool:
 
 
 async def stream(response: StreamingResponse, proxy: _hot.Exchange) -> None:
-    """Send a response as its `__call__` does without a background task.
+    """Send a response as its `__call__` does, up to its background task.
 
     A client that leaves cancels what the iterator waits for, by AnyIO's rules, and that is no error. Called by the
     hot path, which has looked whether the class is Starlette's in all that matters; the request's body is complete.
     """
+    given = threaded_iterator(response.body_iterator)
     with CancelScope() as scope:
-        proxy.on_gone(scope.cancel)
-        proxy.begin(response.status_code, response.raw_headers)
         write = proxy.write
         try:
-            async for chunk in response.body_iterator:
-                if not isinstance(chunk, (bytes, memoryview)):
-                    chunk = chunk.encode(response.charset)
-                wait = write(chunk)
-                if wait is not None:
-                    await wait
+            if given is not None:
+                await _send_steps(response, proxy, scope, given)
+            else:
+                proxy.on_gone(scope.cancel)
+                proxy.begin(response.status_code, response.raw_headers)
+                async for chunk in response.body_iterator:
+                    if not isinstance(chunk, (bytes, memoryview)):
+                        chunk = chunk.encode(response.charset)
+                    wait = write(chunk)
+                    if wait is not None:
+                        await wait
         except Exception as error:
             if _groups():
                 raise ExceptionGroup("unhandled errors in a TaskGroup", [error]) from None
             raise
         proxy.end()
+
+
+async def _send_steps(
+    response: StreamingResponse, proxy: _hot.Exchange, scope: CancelScope, given: Iterable[Any]
+) -> None:
+    steps = Steps(given, proxy.run)
+
+    def leave() -> None:
+        steps.stop()
+        scope.cancel()
+
+    proxy.on_gone(leave)
+    begun = False
+    while steps.more:
+        chunks: Sequence[Any] = ()
+        try:
+            chunks = await steps.take()
+        finally:
+            if not begun:
+                # With the first chunk, unless that takes its time.
+                proxy.begin(response.status_code, response.raw_headers)
+                begun = True
+        for chunk in chunks:
+            if not isinstance(chunk, (bytes, memoryview)):
+                chunk = chunk.encode(response.charset)
+            wait = proxy.write(chunk)
+            if wait is not None:
+                await wait
+
+
+if sys.version_info >= (3, 12):
+
+    def _child(coroutine: Any) -> asyncio.Task[Any]:
+        return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
+
+else:
+
+    def _child(coroutine: Any) -> asyncio.Task[Any]:
+        return asyncio.Task(coroutine, loop=asyncio.get_running_loop())
+
+
+async def stream_and_work(response: StreamingResponse, proxy: _hot.Exchange) -> None:
+    """Send a response as its `__call__` does, from the task of its request.
+
+    The stream has a child task, and so a copy of the context, as in Starlette's task group. The background task comes
+    after it, in this one, whether or not the client has left.
+    """
+    await _child(stream(response, proxy))
+    if response.background is not None:
+        await run_tasks(proxy, response.background)

@@ -280,12 +280,18 @@ class _OnLoop(_Text):
     def _unwind(self, name: str) -> str:
         return f"await {self.bind(unwind_async, 'unwind_async')}({name}, error)"
 
+    def body(self, steps: Sequence[Step]) -> list[str]:
+        # The proxy as result: whatever was sent has been sent by it.
+        return [*super().body(steps), "return proxy"]
+
     def _answer(self) -> list[str]:
         run = self.bind(await_tasks if self.scopes else run_tasks, "run_tasks")
+        # What is sent within a scope of AnyIO's has to be, as in Starlette, in a task group that is below it.
+        send = "response(proxy.scope(), proxy.receive, proxy.send)" if self.scopes else "proxy.sending(response)"
         return [
             self._later(),
             "if not proxy.answer(response):",
-            "    await response(proxy.scope(), proxy.receive, proxy.send)",
+            f"    await {send}",
             "elif later is not None:",
             f"    await {run}(proxy, later)",
         ]

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from . import internals
-from .background import finish_tasks, run_tasks
+from .background import finish_tasks, run_tasks, run_tasks_here
 
 __all__ = [
     "Tail",
@@ -34,6 +34,7 @@ __all__ = [
     "push_exit",
     "unwind",
     "unwind_async",
+    "work_here",
 ]
 
 
@@ -142,6 +143,20 @@ class _ThreadExit:
         return bool(await _in_thread(_manager(self._generator).__exit__, *exc_info))
 
 
+class _LaneExit(_ThreadExit):
+    """The same on the call lane, where nothing has gone wrong."""
+
+    def __init__(self, generator: Any, proxy: Any) -> None:
+        super().__init__(generator)
+        self._proxy = proxy
+
+    async def __aexit__(self, *exc_info: object) -> bool:
+        if exc_info[1] is not None:
+            return await super().__aexit__(*exc_info)
+        await self._proxy.run_beyond(leave, self._generator)
+        return False
+
+
 def _manager(generator: Any) -> Any:
     return contextmanager(lambda: generator)()
 
@@ -167,16 +182,23 @@ class Tail(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send, work, end."""
-        made, tasks, awaited = self._made, self._tasks, False
+        del scope, receive, send  # the proxy has them
+        proxy, made, tasks, awaited = self._proxy, self._made, self._tasks, False
         async with AsyncExitStack() as stack:
             for generator in self._opened:
-                push_exit(stack, generator)
+                stack.push_async_exit(_LaneExit(generator, proxy))
             if made is None:
                 await finish_tasks(tasks)
-            elif not self._proxy.answer(made):
-                await made(scope, receive, send)
+            elif not proxy.answer(made):
+                await proxy.sending(made)
             elif tasks is not None:
-                await run_tasks(self._proxy, tasks)
+                await run_tasks(proxy, tasks)
             awaited = True
         if not awaited:
             raise internals.swallowed()
+
+
+def work_here(proxy: Any, tasks: Any, context: Context) -> Tail | None:
+    """Run background tasks on this thread as far as they are sync; return what is left of them for the loop."""
+    left = run_tasks_here(tasks, context)
+    return None if left is None else Tail(proxy, None, left, ())

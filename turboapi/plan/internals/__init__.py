@@ -17,6 +17,7 @@ from .results import body_allowed, encode_jsonable, own_json, raise_response_err
 from .routes import Mounts, routes
 from .scopes import exit_stacks, form_limits, included_scope, names_route, route_path
 from .stack import Stack, alike, own_handlers, read_stack, telemetry_watch
+from .threads import threaded_iterator
 from .tools import drive
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "streaming_response",
     "swallowed",
     "telemetry_watch",
+    "threaded_iterator",
     "unsupported",
     "waiting",
 ]
