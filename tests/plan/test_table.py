@@ -10,7 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import PlainTextResponse
-from starlette.routing import BaseRoute, Host, Match, Mount, Route, Router
+from starlette.routing import BaseRoute, Host, Match, Route, Router
 
 from tests.plan.pair import Pair
 from turboapi.plan import compile_app
@@ -133,11 +133,13 @@ class Letters(Convertor[str]):
 
 
 def test_what_cannot_be_told_from_the_path_stops_the_table(both: Both) -> None:
+    register_url_convertor("barred", Letters())
     strange: list[Callable[[FastAPI], Any]] = [
         lambda app: app.router.routes.append(Everything()),
         lambda app: app.router.add_api_route("/picky", named("picky"), route_class_override=Picky),
-        lambda app: app.router.routes.append(Host("other.test", Router([Route("/own", PlainTextResponse("host"))]))),
-        lambda app: app.router.routes.append(Mount("/", routes=[Route("/inner", PlainTextResponse("inner"))])),
+        lambda app: app.router.routes.append(
+            Host("{name:barred}.test", Router([Route("/own", PlainTextResponse("host"))]))
+        ),
     ]
     for add in strange:
         app = bare()
@@ -247,3 +249,28 @@ def test_cors_headers_are_starlettes(both: Both, options: dict[str, Any]) -> Non
     assert pair.how == "fallback"
     pair.post("/plain")
     assert pair.how == "static"
+
+
+def test_host_routes_stand_in_no_table_and_take_away_the_ready_answers() -> None:
+    app = bare()
+    app.host("api.test", bare())
+    app.get("/own")(named("own"))
+    made = compile_app(app)
+    (route,) = routes(app)
+    assert (route["path"], route["partial"]) == ("/own", None)
+    assert json.loads(made.table)["not_found"] is None
+    assert made.report[0].path == "//api.test"
+    assert made.report[0].outcome.startswith("fallback: matched by the Host header")
+    assert made.report[1].outcome == "compiled"
+
+
+def test_what_stands_behind_a_mount_of_everything_is_never_reached(both: Both) -> None:
+    app = bare()
+    app.get("/before")(named("before"))
+    app.mount("/", Router([Route("/inner", PlainTextResponse("inner"))]))
+    app.get("/late")(named("late"))
+    assert "never reached" in compile_app(app).report[-1].outcome
+    pair = both(app)
+    assert pair.get("/before").status == 200
+    assert pair.how == "compiled"
+    assert [pair.get(path).status for path in ("/inner", "/late", "/inner/")] == [200, 404, 307]

@@ -31,6 +31,7 @@ __all__ = ["compile_known"]
 
 _PAST = Fallback("it goes on after its answer (yield, background tasks), under middleware")
 _BEHIND = Fallback("it stands behind a route that only the application can match")
+_COVERED = Fallback("it is never reached: a mount at / stands before it")
 
 _COSTS = {"dispatch": "compiled", "foreign": "ASGI"}
 
@@ -67,13 +68,16 @@ def _made(
     cors = compiler.cors
     found: list[tuple[RouteFacts, Entry | None]] = []
     report: list[RouteReport] = []
-    behind = False
+    behind = covered = False
     for each, made in zip(facts, tried, strict=True):
         if each.kind == "websocket":
             report.append(RouteReport(each.path, ("WEBSOCKET",), each.name, f"fallback: {each.why}"))
             continue  # a handshake never reaches the engine's table
         made = _BEHIND if behind and each.asgi is not None else made
         behind = behind or each.kind == "barrier"
+        if covered and each.mounted is None:
+            made = _COVERED
+        covered = covered or (each.kind == "mount" and not each.path)
         if stack.pieces and isinstance(made, Entry) and made.lasts:
             made = _PAST  # middleware has to see the answer before it is sent
         entry = made if isinstance(made, Entry) else None
@@ -97,7 +101,7 @@ def _made(
     text = table(
         version,
         found,
-        None if stack.pieces else Statics(app, stack, cors),
+        None if stack.pieces else Statics(app, stack, cors, hosts=any(each.kind == "host" for each in facts)),
         cors=cors is not None,
         redirect_slashes=bool(app.router.redirect_slashes),
         root_path=app.root_path,
@@ -122,8 +126,8 @@ class _Compiler:
         self._stack = stack
         self.cors = cors
         self._kept = kept
-        self._parts: dict[str, _Part] = {}
-        self._main = self._part(app, stack, "")
+        self._parts: dict[str | None, _Part] = {}
+        self._main = self._part(app, stack, None)
 
     @property
     def around(self) -> Surroundings:
@@ -142,15 +146,15 @@ class _Compiler:
         mounted: dict[int, Errors] = {
             id(part.app): MountedErrors(part.stack, part.memory.around, [])
             for prefix, part in self._parts.items()
-            if prefix
+            if prefix is not None
         }
         return ErrorsByApplication(rules, mounted) if mounted else rules
 
-    def memories(self) -> dict[str, Memory]:
+    def memories(self) -> dict[str | None, Memory]:
         """Return what is to be kept of each application."""
         return {prefix: part.memory for prefix, part in self._parts.items()}
 
-    def _part(self, app: Any, stack: Stack, prefix: str) -> _Part:
+    def _part(self, app: Any, stack: Stack, prefix: str | None) -> _Part:
         before = self._kept.parts.get(prefix)
         memory = _memory(app, stack, prefix, self._app.router, self.cors, before)
         known = before.entries if before is not None and before.around is memory.around else {}
@@ -179,11 +183,11 @@ def _stack(app: Any, kept: Kept) -> Stack | Fallback:
 
 
 def _memory(
-    app: Any, stack: Stack, mounted: str, router: Any, cors: CorsHeaders | None, before: Memory | None
+    app: Any, stack: Stack, mounted: str | None, router: Any, cors: CorsHeaders | None, before: Memory | None
 ) -> Memory:
     """Return the memory of an application, with its surroundings from before where they are the same.
 
-    mounted: where it stands in another one, whose router and cors count.
+    mounted: where it stands in another one, whose router and cors count; None for the outermost.
     """
     decline = decline_type()
     handlers = (stack.exceptions._exception_handlers, stack.exceptions._status_handlers)
@@ -202,7 +206,7 @@ def _entry(facts: RouteFacts, app: Any, memory: Memory, before: dict[Key, Known]
     if asgi is None:
         return Fallback(facts.why)
     try:
-        key = (id(asgi), id(facts.route), facts.path, facts.methods)
+        key = (id(asgi), id(facts.route), facts.path, facts.methods, *map(id, facts.hosts))
         known = before.get(key)
         overrides = app.dependency_overrides if known is not None else None
         if known is not None and type(overrides) is dict and known[0].holds(asgi, overrides):
@@ -217,7 +221,7 @@ def _entry(facts: RouteFacts, app: Any, memory: Memory, before: dict[Key, Known]
         else:
             made = build(facts, handler, memory.around)
         if mark is not None and not (isinstance(handler, Handler) and unbuilt(handler)):
-            memory.entries[key] = (mark, made, facts.route)
+            memory.entries[key] = (mark, made, (facts.route, facts.hosts))
     except Exception as error:
         return Fallback(f"not understood ({type(error).__name__}: {error})")
     return made

@@ -62,12 +62,14 @@ def build_custom(facts: RouteFacts, handler: Handler, around: Surroundings) -> E
     coroutine = handler.tree.kind == "async"
     request = draft.request()
     call = f"{bind(function, 'handler')}({request})"
-    lines = [*draft.early, f"return {'await ' if coroutine else ''}{call}"]
+    draft.guard()
+    first = [*draft.first, *draft.early]
+    lines = [*first, f"return {'await ' if coroutine else ''}{call}"]
     if coroutine and internals.exit_stacks():
         # What is on FastAPI's exit stacks may have to be left in the task in which it was entered.
         used = bind(stacks_used, "stacks_used")
         lines = [
-            *draft.early,
+            *first,
             "try:",
             f"    result = await {call}",
             "except BaseException as exc:",

@@ -27,11 +27,11 @@ class Step:
 
 @dataclass(slots=True)
 class Draft:
-    """The text of one route, in the order in which it runs: early, checks, steps, late, and the endpoint.
+    """The text of one route, in the order in which it runs: first, early, checks, steps, late, and the endpoint.
 
-    early: makes what cannot be refused (the Request). checks: validates what needs no code of the user's;
-    an exception there means that FastAPI answers. late: what the user's own functions validate, right before
-    the endpoint. shown: code of the user's gets the Request.
+    first: leaves to FastAPI what is not this route's, before there is a scope. early: makes what cannot be refused
+    (the Request). checks: validates what needs no code of the user's; an exception there means that FastAPI answers.
+    late: what the user's own functions validate, right before the endpoint. shown: code of the user's gets the Request.
     """
 
     facts: RouteFacts
@@ -42,6 +42,7 @@ class Draft:
     args: list[Arg] = field(default_factory=list)
     arg_names: list[str] = field(default_factory=list)
     params: list[dict[str, Any]] = field(default_factory=list)
+    first: list[str] = field(default_factory=list)
     early: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
@@ -75,13 +76,22 @@ class Draft:
     def where(self) -> str:
         """Return what FastAPI's messages call the route: "POST /root/items/{item_id}"."""
         root = str(self.around.scope.get("root_path", "")).rstrip("/")
-        return f"{'/'.join(self.facts.methods or ('*',))} {root}{self.around.mounted}{self.facts.route.path_format}"
+        return (
+            f"{'/'.join(self.facts.methods or ('*',))} {root}{self.around.mounted or ''}{self.facts.route.path_format}"
+        )
 
     def refuse(self) -> str:
         """Return the text that leaves the request to FastAPI."""
-        if self.around.mounted:
+        if self.around.mounted is not None:
             return f"raise {self.source.bind(self.around.unmounted, 'unmounted')}(scope)"
         return f"raise {self.source.bind(self.around.decline, 'decline')}"
+
+    def guard(self) -> None:
+        """Leave to FastAPI what a Host route takes that is tried before this one."""
+        if self.facts.hosts:
+            taken = self.source.bind(internals.host_taken(self.facts.hosts), "host_taken")
+            decline = self.source.bind(self.around.decline, "decline")
+            self.first = [f'if {taken}({self.given("proxy")}.header(b"host")):', f"    raise {decline}"]
 
     def request(self) -> str:
         """Return the Request, made once, with the scope that FastAPI would have given it."""
@@ -91,7 +101,7 @@ class Draft:
         bind = self.source.bind
         proxy = self.given("proxy")
         lines = [f"scope = {proxy}.scope()", f"scope.update({bind(self.around.entries(self.facts), 'entries')})"]
-        if self.around.mounted:
+        if self.around.mounted is not None:
             lines.append('root = scope["app_root_path"] = scope.get("root_path", "")')
             lines.append(f'scope["root_path"] = root + {self.around.mounted!r}')
         lines.append(f'scope["path_params"] = {self._path_params()}')

@@ -52,7 +52,7 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
     if why is not None:
         return Fallback(why)
     # What a mounted application's route raises is told by its Request to be that application's.
-    shown = bool(around.mounted) or _shows_request(handler.tree)
+    shown = around.mounted is not None or _shows_request(handler.tree)
     draft = Draft(facts, handler, around, Source(facts.title), shown=shown)
     if draft.shown and handler.max_body is not None:
         return Fallback("max_body_size with a Request parameter")
@@ -62,8 +62,9 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
         if isinstance(found, Fallback):
             return found
         body = found
-    if around.mounted:
+    if around.mounted is not None:
         draft.request()
+    draft.guard()
     values = _solve(draft, handler.tree, body, root=True, unused=False)
     if isinstance(values, Fallback):
         return values

@@ -122,15 +122,17 @@ class RouteFacts:
     """One entry of the application's routes, in the order in which they are tried.
 
     kind: "api" (FastAPI's), "route" (Starlette's), "mount" (matched in the table, answered by the application),
-    "loose" (the application has to look whether it matches what `table_path` does),
-    "barrier" (nobody but the application can say what it matches), "websocket" (no request is for it).
+    "loose" (the application has to look whether it matches what `table_path` does), "host" (it matches by the Host
+    header, and stands in no table), "barrier" (nobody but the application can say what it matches), "websocket" (no
+    request is for it).
     route: what the path, methods and convertors were read from. included: the router's inclusion, where it is lazy.
     allow: the Allow header of a 405. asgi: the application behind an "api" or a "route".
     why: the reason why all the others have none. mounted: the application that the route belongs to, where that is
-    not the outermost one; `path` is the whole one then, `route` has the rest of it.
+    not the outermost one; `path` is the whole one then, `route` has the rest of it. hosts: Starlette's Host routes
+    that are tried before this one.
     """
 
-    kind: Literal["api", "route", "mount", "loose", "barrier", "websocket"]
+    kind: Literal["api", "route", "mount", "loose", "host", "barrier", "websocket"]
     route: Any
     included: Any
     path: str
@@ -141,6 +143,7 @@ class RouteFacts:
     why: str
     table_path: str = ""
     mounted: Mounted | None = None
+    hosts: tuple[Any, ...] = ()
 
     @property
     def title(self) -> str:

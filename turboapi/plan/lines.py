@@ -13,10 +13,10 @@ __all__ = ["call", "keywords", "late", "prologue", "refusal"]
 def prologue(draft: Draft) -> list[str]:
     """What needs no code of the user's: making the Request, and the checks that leave a request to FastAPI."""
     if not draft.checks:
-        return draft.early
+        return [*draft.first, *draft.early]
     # None of this is code of the user's, so whatever goes wrong, FastAPI can do it again.
     checks = ["    " + line for line in draft.checks]
-    return [*draft.early, "try:", *checks, "except Exception:", f"    {draft.refuse()} from None"]
+    return [*draft.first, *draft.early, "try:", *checks, "except Exception:", f"    {draft.refuse()} from None"]
 
 
 def late(draft: Draft) -> list[str]:

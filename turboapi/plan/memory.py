@@ -47,7 +47,7 @@ class Kept:
 
     def __init__(self, app: Any = None) -> None:
         self.app = app
-        self.parts: dict[str, Memory] = {}
+        self.parts: dict[str | None, Memory] = {}
         self._stacks: dict[int, tuple[Any, Stack]] = {}
         self._last: tuple[Hashable, Any, CompiledApp] | None = None
 
@@ -76,7 +76,7 @@ class Kept:
         last = self._last
         return last[2] if last is not None and last[0] == state else None
 
-    def keep(self, state: Hashable, held: Any, made: CompiledApp, parts: dict[str, Memory]) -> None:
+    def keep(self, state: Hashable, held: Any, made: CompiledApp, parts: dict[str | None, Memory]) -> None:
         """Keep what was made, with the objects whose identities are in `state`; forget what is not part of it."""
         self._last = (state, held, made)
         self.parts = parts

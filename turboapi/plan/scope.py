@@ -29,14 +29,14 @@ class Surroundings:
 
     scope: entries that FastAPI puts into every scope. decline: the exception class that means "FastAPI answers".
     limited: a body limit holds for the whole application. cors: its CORSMiddleware as a function of headers.
-    mounted: the path below which the application stands in another one.
+    mounted: the path below which the application stands in another one, None for the outermost.
     """
 
     scope: Mapping[str, Any]
     decline: type[Exception]
     limited: bool
     cors: Any = None
-    mounted: str = ""
+    mounted: str | None = None
 
     def unmounted(self, scope: Scope) -> Exception:
         """Return the exception that declines, and take out of the scope what would lead FastAPI astray."""

@@ -38,7 +38,7 @@ __all__ = ["stages"]
 def stages(draft: Draft, endpoint: Step, answer: Answer) -> tuple[tuple[Stage, ...], tuple[Arg, ...]]:
     """Return the stages, and the arguments of the first."""
     real = _gives_coroutine(endpoint.node.call)
-    bare = not (draft.steps or draft.early or draft.checks or draft.late)
+    bare = not (draft.steps or draft.first or draft.early or draft.checks or draft.late)
     if bare and (endpoint.node.kind == "sync" or real):
         return _direct(draft, endpoint)
     if goes_on(draft):

@@ -18,14 +18,15 @@ __all__ = ["Statics", "table"]
 class Statics:
     """Ready answers to requests that no route takes, where FastAPI's own handler makes them."""
 
-    def __init__(self, app: Any, stack: Stack, cors: CorsHeaders | None) -> None:
+    def __init__(self, app: Any, stack: Stack, cors: CorsHeaders | None, *, hosts: bool) -> None:
+        """hosts: there are Host routes, which may take what no other route does."""
         self._cors = cors
         handlers = stack.exceptions._exception_handlers
         statuses = stack.exceptions._status_handlers
         self._handler = own_handlers()[0]
         own = handlers.get(HTTPException) is self._handler
         # With a body limit, the answer depends on the request's Content-Length.
-        self._usable = own and not stack.limited
+        self._usable = own and not stack.limited and not hosts
         self._statuses = statuses
         self._allowed: dict[str, dict[str, Any]] = {}
         default = app.router.default
@@ -70,6 +71,8 @@ def table(
     routes: list[dict[str, Any]] = []
     plans: list[dict[str, Any]] = []
     for facts, entry in found:
+        if facts.kind == "host":
+            continue  # the routes behind it look whether it takes their requests
         if facts.kind == "barrier":
             routes.append({"barrier": True})
         elif facts.kind == "mount":

@@ -14,7 +14,7 @@ from .http import cached_request, streaming_class, streaming_response
 from .pieces import Piece
 from .releases import replaced, unsupported
 from .results import body_allowed, encode_jsonable, own_json, raise_response_error, serialize
-from .routes import Mounts, routes
+from .routes import Mounts, host_taken, routes
 from .scopes import exit_stacks, form_limits, included_scope, names_route, route_path
 from .stack import Stack, alike, own_handlers, read_stack, telemetry_watch
 from .threads import threaded_iterator
@@ -36,6 +36,7 @@ __all__ = [
     "exits_always",
     "fingerprint",
     "form_limits",
+    "host_taken",
     "included_scope",
     "install_gate",
     "is_form",

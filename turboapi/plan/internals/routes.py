@@ -17,7 +17,7 @@ from ..facts import Mounted, RouteFacts
 from ..plans import Fallback
 from .stack import Stack, read_stack
 
-__all__ = ["Mounts", "routes"]
+__all__ = ["Mounts", "host_taken", "routes"]
 
 # The patterns that the engine's router knows. Releases differ: before Starlette 0.40 a UUID had lower case only.
 _CONVERTORS = {
@@ -50,7 +50,12 @@ def routes(
     mounted FastAPI application, which is added to `mounts`: the mount behind its routes takes all that they leave.
     """
     lists.append(app.router.routes)
+    hosts: tuple[Any, ...] = ()
     for facts in _walk(app.router.routes, lists):
+        if facts.kind == "host":
+            hosts = (*hosts, facts.route)
+        elif hosts:
+            facts = replace(facts, hosts=hosts)
         if facts.kind == "mount" and isinstance(facts.route.app, fastapi.FastAPI):
             yield from _mounted(app, stack, facts, lists, mounts, read)
         else:
@@ -79,7 +84,8 @@ def _mounted(
             break  # the mount stands behind it
         inner = own if each.mounted is None else replace(each.mounted, prefix=facts.path + each.mounted.prefix)
         table_path = each.table_path and facts.path + each.table_path
-        yield replace(each, path=facts.path + each.path, table_path=table_path, mounted=inner)
+        hosts = (*facts.hosts, *each.hosts)
+        yield replace(each, path=facts.path + each.path, table_path=table_path, mounted=inner, hosts=hosts)
     yield replace(facts, why="")
 
 
@@ -88,7 +94,8 @@ def _unmountable(outer: Any, around: Stack, facts: RouteFacts, stack: Stack | Fa
     if isinstance(stack, Fallback):
         return stack.reason
     app = facts.route.app
-    if facts.included is not None or type(facts.route).handle is not routing.Mount.handle:
+    plain = facts.included is None and type(facts.route).handle is routing.Mount.handle
+    if not plain or facts.route.param_convertors.keys() != {"path"}:
         return "its mount is not a plain one"
     if outer.root_path or app.root_path:
         return "root_path"
@@ -141,7 +148,9 @@ def _walk_included(included: Any, lists: list[list[Any]]) -> Iterator[RouteFacts
 def _route(route: Any, effective: Any, included: Any) -> Iterator[RouteFacts]:
     """Facts of one route; `effective` has the path, methods and application that count."""
     cls = type(route)
-    if isinstance(route, routing.Route) and cls.matches in _MATCHES and cls.handle in _HANDLES:
+    if "matches" in getattr(route, "__dict__", ()):
+        yield _barrier(effective, "route with a `matches` of its own")
+    elif isinstance(route, routing.Route) and cls.matches in _MATCHES:
         yield _by_path(route, effective, included)
     elif isinstance(route, routing.WebSocketRoute):
         if cls.matches not in (routing.WebSocketRoute.matches, _routing.APIWebSocketRoute.matches):
@@ -150,14 +159,40 @@ def _route(route: Any, effective: Any, included: Any) -> Iterator[RouteFacts]:
             why = "WebSocket, through the application's ASGI interface"
             yield RouteFacts("websocket", route, included, effective.path, None, "", route.name or "", None, why)
     elif isinstance(route, routing.Mount):
-        if cls.matches is not routing.Mount.matches or not route.path or route.param_convertors.keys() != {"path"}:
+        path = route.path
+        known = isinstance(path, str) and _pattern(path + "/{path:path}") == route.path_regex.pattern
+        if cls.matches is not routing.Mount.matches or not known or _strange(route):
             yield _barrier(route, "mount that cannot be told by its path")
         else:
-            yield RouteFacts(
-                "mount", route, included, route.path, None, "", route.name or "", None, "mounted application"
-            )
+            yield RouteFacts("mount", route, included, path, None, "", route.name or "", None, "mounted application")
+    elif isinstance(route, routing.Host) and cls.matches is routing.Host.matches and not _strange(route):
+        why = "matched by the Host header, through the application's ASGI interface"
+        yield RouteFacts("host", route, included, f"//{route.host}", None, "", route.name or "", None, why)
     else:
         yield _barrier(effective, f"route class {cls.__name__} decides for itself")
+
+
+def _strange(effective: Any) -> list[str]:
+    """Return the names of the parameters whose convertors are the application's own."""
+    return [
+        key
+        for key, convertor in effective.param_convertors.items()
+        if _CONVERTORS.get(type(convertor)) != convertor.regex
+    ]
+
+
+def host_taken(hosts: Sequence[Any]) -> Callable[[bytes | None], bool]:
+    """Return the function that tells of a Host header whether one of the Host routes takes a request with it.
+
+    It asks Starlette, so releases may differ in how they read the header; no code of the user's runs.
+    """
+
+    @functools.lru_cache(maxsize=256)
+    def taken(value: bytes | None) -> bool:
+        scope = {"type": "http", "headers": [] if value is None else [(b"host", value)]}
+        return any(route.matches(scope)[0] is not routing.Match.NONE for route in hosts)
+
+    return taken
 
 
 def _by_path(route: Any, effective: Any, included: Any) -> RouteFacts:
@@ -168,14 +203,13 @@ def _by_path(route: Any, effective: Any, included: Any) -> RouteFacts:
     methods = tuple(sorted(effective.methods)) if effective.methods else None
     allow = ", ".join(effective.methods) if effective.methods else ""
     name = str(effective.name)
-    strange = [
-        key
-        for key, convertor in effective.param_convertors.items()
-        if _CONVERTORS.get(type(convertor)) != convertor.regex
-    ]
+    strange = _strange(effective)
     if strange:
         why = "path with a convertor of the application's own"
         return RouteFacts("loose", effective, included, path, methods, allow, name, None, why, _loosened(path, strange))
+    if type(route).handle not in _HANDLES or "handle" in vars(route):
+        why = f"route class {type(route).__name__} handles requests in its own way"
+        return RouteFacts("route", effective, included, path, methods, allow, name, None, why)
     if isinstance(route, _routing.APIRoute):
         return RouteFacts("api", effective, included, path, methods, allow, name, _asgi(route, effective), "")
     # Of an included one FastAPI puts more into the scope than can be told from here.

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.responses import Response
 
 from ..facts import RouteFacts
-from ..internals import pass_gate, route_path
+from ..internals import host_taken, pass_gate, route_path
 from ..plans import HotPlan
 from ..scope import Surroundings
 from .failures import Failures
@@ -34,6 +34,7 @@ class Route:
         "_exceptions",
         "_failures",
         "_first_waits",
+        "_hosts",
         "_later",
         "_match",
         "_media",
@@ -55,6 +56,7 @@ class Route:
         self._root = self._entries.get("root_path")
         self._exceptions = failures.exceptions
         self._failures = failures
+        self._hosts = host_taken(facts.hosts) if facts.hosts else None
         self._reads = reads
         self._media = (b"content-type", plan.media)
         self._status = plan.status
@@ -71,6 +73,9 @@ class Route:
     async def __call__(self, proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
         """Answer as the layer of a chain."""
         if self._reads and ("router" in scope or not proxy.matches(scope, self._root)):
+            await pass_gate(self._exceptions, scope, receive, send)
+            return None
+        if self._hosts is not None and self._hosts(proxy.header(b"host")):
             await pass_gate(self._exceptions, scope, receive, send)
             return None
         if self._body:
