@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"turboapi/gosrc/core"
-	"turboapi/gosrc/form"
 	"turboapi/gosrc/wire"
 )
 
@@ -74,8 +73,6 @@ type input struct {
 	parser   wire.Parser
 	head     wire.Head
 	body     wire.Body
-	form     *form.Parser  // of a form that is being collected
-	refusal  *wire.Refusal // what a spooler has found
 }
 
 // bytes are those not used yet.
@@ -143,8 +140,7 @@ func (r *Reactor) move(c *conn, in *input) *input {
 		copy(own.buf, rest)
 	}
 	// The heads change places, so that each keeps one array of fields.
-	own.parser, own.body, own.form = in.parser, in.body, in.form
-	in.form = nil
+	own.parser, own.body = in.parser, in.body
 	own.head, in.head = in.head, own.head
 	c.in = own
 	return own
@@ -156,7 +152,7 @@ func (r *Reactor) forget(c *conn) {
 	if in == nil {
 		return
 	}
-	c.in, in.form, in.refusal = nil, nil, nil
+	c.in = nil
 	if in.buf != nil {
 		r.buffers.put(in.buf)
 		in.buf = nil

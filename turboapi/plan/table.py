@@ -84,9 +84,7 @@ def table(
             plan = -1
             if entry is not None:
                 plan = len(plans)
-                form = {} if entry.form is None else {"form": entry.form}
-                params = list(entry.params)
-                plans.append({"id": plan, "body": entry.body, "max_body": entry.max_body, "params": params, **form})
+                plans.append({"id": plan, "body": entry.body, "max_body": entry.max_body, "params": list(entry.params)})
             routes.append(
                 {
                     "path": facts.path,
