@@ -14,7 +14,7 @@ import sys
 
 from toolchain import ROOT, Missing, find_go
 
-PACKAGES = ("./gosrc/wire", "./gosrc/extract", "./gosrc/router")
+PACKAGES = ("./gosrc/wire", "./gosrc/extract", "./gosrc/router", "./gosrc/form")
 # The other half of the processors is for what `make test` runs meanwhile.
 WORKERS = max((os.cpu_count() or 1) // 2, 1)
 UNITS = {"s": 1, "m": 60, "h": 3600}

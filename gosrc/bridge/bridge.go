@@ -102,6 +102,9 @@ func Release(x *Exchange) {
 		C.free(unsafe.Pointer(x.Body))
 		had += x.BodyCap
 	}
+	if x.NSpools > 0 || x.NParts > 0 {
+		had += x.dropForm()
+	}
 	if x.FieldsCap > 0 {
 		C.free(unsafe.Pointer(x.FieldsPtr))
 		had += uint64(x.FieldsCap)

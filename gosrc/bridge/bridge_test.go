@@ -31,6 +31,7 @@ func TestAcquireGivesAnEmptyRecord(t *testing.T) {
 	}
 	// Nothing of this was malloc'ed.
 	x.ReqCap, x.BodyCap, x.FieldsCap, x.OutCap, x.Listed = 0, 0, 0, 0, 0
+	x.NSpools, x.NParts = 0, 0
 	Release(x)
 
 	y := acquire(t)

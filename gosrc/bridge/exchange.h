@@ -47,6 +47,31 @@ typedef struct {
     } u;
 } turbo_slot;
 
+/* One part of a form that Go has parsed. Its spans are bytes of x->body. */
+enum {
+    TURBO_PART_TEXT = 0,  /* value is UTF-8 */
+    TURBO_PART_FILE = 1,  /* value is the content */
+    TURBO_PART_SPOOLED = 2 /* the content is size bytes of spools[file] */
+};
+
+typedef struct {
+    turbo_span name, filename, value; /* name, filename: UTF-8 */
+    uint32_t fields, n_fields;        /* the part's own fields, in x->part_fields; names as they came */
+    uint32_t file;
+    uint8_t kind; /* TURBO_PART_* */
+    uint8_t pad[3];
+    uint64_t size; /* of the content */
+} turbo_part;
+
+/* Bytes of the body that went to an unlinked file, from its offset 0. The body
+   as it came is body[..at], the file, body[at..]. The descriptor belongs to the
+   record; Release closes it. */
+typedef struct {
+    uint64_t at, len;
+    int32_t fd;
+    uint8_t pad[4];
+} turbo_spool;
+
 /* Request flags, written by Go. */
 enum {
     TURBO_REQ_BODY_END = 1,  /* all of the body is in body[0..body_len) */
@@ -58,7 +83,8 @@ enum {
     TURBO_REQ_UNIX = 64,     /* Unix socket: no client address */
     TURBO_REQ_TLS = 128,     /* scheme https */
     TURBO_REQ_CONTINUE = 256, /* Expect: 100-continue not yet answered */
-    TURBO_REQ_WEBSOCKET = 512 /* a WebSocket handshake: ACCEPT opens the conversation, HEAD and END deny it */
+    TURBO_REQ_WEBSOCKET = 512, /* a WebSocket handshake: ACCEPT opens the conversation, HEAD and END deny it */
+    TURBO_REQ_FORM = 1024      /* the body is a form, and parts tell what is in it */
 };
 
 /* What the lane asks of the transport, consumed (and cleared) by Flush. */
@@ -136,6 +162,14 @@ typedef struct turbo_exchange {
     uint8_t listed;       /* in the free list: a second Release is refused */
     uint8_t pad1[2];
     uint64_t length_left; /* bytes that the announced Content-Length still allows */
+
+    /* "form" bodies. Go fills all of it before the REQUEST event and frees it with Release.
+       Without the flag FORM there may be files all the same: the application gets the body as it came. */
+    turbo_part *parts;
+    turbo_field *part_fields;
+    turbo_spool *spools;
+    uint32_t n_parts, n_part_fields, n_spools;
+    uint8_t pad4[4];
 
     /* response: written by the lane, consumed by Flush */
     uint32_t ops;    /* TURBO_OP_* */

@@ -32,6 +32,23 @@ type Event struct {
 	Kind uint32 // EvRequest ...
 }
 
+// Part is one part of a form (turbo_part): exchange.h explains it.
+type Part struct {
+	Name, Filename, Value Span
+	Fields, NFields       uint32
+	File                  uint32
+	Kind                  uint8
+	_                     [3]uint8
+	Size                  uint64
+}
+
+// Spool is a piece of the body that went to a file (turbo_spool).
+type Spool struct {
+	At, Len uint64
+	FD      int32
+	_       [4]uint8
+}
+
 // Exchange is the Go twin of turbo_exchange. It lives in C memory only: get
 // one from Acquire, never make one. Its pointers are C's. exchange.h explains
 // the fields and says who may touch them at what time.
@@ -65,6 +82,12 @@ type Exchange struct {
 	Listed           uint8
 	_                [2]uint8
 	LengthLeft       uint64
+
+	Parts                        *Part
+	PartFields                   *Field
+	Spools                       *Spool
+	NParts, NPartFields, NSpools uint32
+	_                            [4]uint8
 
 	Ops                  uint32
 	Status               uint16
@@ -119,6 +142,14 @@ const (
 	ReqTLS       = C.TURBO_REQ_TLS
 	ReqContinue  = C.TURBO_REQ_CONTINUE
 	ReqWebSocket = C.TURBO_REQ_WEBSOCKET
+	ReqForm      = C.TURBO_REQ_FORM
+)
+
+// Kinds of part.
+const (
+	PartText    = C.TURBO_PART_TEXT
+	PartFile    = C.TURBO_PART_FILE
+	PartSpooled = C.TURBO_PART_SPOOLED
 )
 
 // What the lane asks of the transport.
@@ -177,6 +208,8 @@ var (
 	_ [unsafe.Sizeof(Slot{})]byte     = [unsafe.Sizeof(C.turbo_slot{})]byte{}
 	_ [unsafe.Sizeof(Field{})]byte    = [unsafe.Sizeof(C.turbo_field{})]byte{}
 	_ [unsafe.Sizeof(Event{})]byte    = [unsafe.Sizeof(C.turbo_event{})]byte{}
+	_ [unsafe.Sizeof(Part{})]byte     = [unsafe.Sizeof(C.turbo_part{})]byte{}
+	_ [unsafe.Sizeof(Spool{})]byte    = [unsafe.Sizeof(C.turbo_spool{})]byte{}
 )
 
 // twins pairs each Go type with cgo's view of the C one.
@@ -186,4 +219,6 @@ var twins = [][2]reflect.Type{
 	{reflect.TypeFor[Span](), reflect.TypeFor[C.turbo_span]()},
 	{reflect.TypeFor[Field](), reflect.TypeFor[C.turbo_field]()},
 	{reflect.TypeFor[Event](), reflect.TypeFor[C.turbo_event]()},
+	{reflect.TypeFor[Part](), reflect.TypeFor[C.turbo_part]()},
+	{reflect.TypeFor[Spool](), reflect.TypeFor[C.turbo_spool]()},
 }

@@ -8,6 +8,7 @@ import (
 
 	"turboapi/gosrc/bridge"
 	"turboapi/gosrc/exchange"
+	"turboapi/gosrc/form"
 	"turboapi/gosrc/wire"
 )
 
@@ -15,6 +16,7 @@ import (
 // of exchange.Table.
 type Table interface {
 	Fill(x *bridge.Exchange, h *wire.Head, buf []byte) exchange.Disposition
+	NewForm(x *bridge.Exchange, memory int64) *form.Parser
 	Ready(x *bridge.Exchange)
 	AppendStatic(dst []byte, x *bridge.Exchange, keepAlive bool, own wire.Own) (out []byte, status int, closes bool)
 }

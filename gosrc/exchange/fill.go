@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"turboapi/gosrc/bridge"
+	"turboapi/gosrc/form"
 	"turboapi/gosrc/router"
 	"turboapi/gosrc/wire"
 )
@@ -24,6 +25,10 @@ const (
 	// Buffer: collect the body (AppendBody), up to the transport's limit, then
 	// call Ready, then give it to the lanes.
 	Buffer
+	// Form: give the body to NewForm's parser as it comes, then call Ready, then
+	// give it to the lanes. Where the parser fails, set ReqOdd and give it to
+	// the lanes at once; the rest of the body is streamed to them.
+	Form
 	// Static: answer it with AppendStatic; no lane sees it. The transport
 	// skips a body that follows.
 	Static
@@ -94,15 +99,40 @@ func (t *Table) fillPlan(x *bridge.Exchange, h *wire.Head, p *plan, r *route, m 
 	if p.body == bodyJSON {
 		canonical = canonical && h.HasBody() && h.ContentType >= 0 && isJSON(h.Fields[h.ContentType].Value.Of(x.ReqBytes()))
 	}
+	if p.body == bodyForm {
+		canonical = canonical && h.HasBody() && h.ContentType >= 0 && form.Canonical(h.Fields[h.ContentType].Value.Of(x.ReqBytes()))
+	}
 	if !canonical {
 		// The application reads the body itself.
 		x.Flags |= bridge.ReqOdd
 		return Dispatch
 	}
+	if p.body == bodyForm {
+		return Form
+	}
 	if p.body != bodyNone && h.HasBody() {
 		return Buffer
 	}
 	return Dispatch
+}
+
+// NewForm returns the parser for x's body, after Fill said Form. memory is the
+// most of it that may stay in memory, 0: no limit. The owner of x.
+func (t *Table) NewForm(x *bridge.Exchange, memory int64) *form.Parser {
+	p := &t.plans[x.Plan]
+	lim := &form.Limits{
+		Files: limit(p.form.Files), Fields: limit(p.form.Fields), Part: limit(p.form.Part),
+		URLFields: limit(p.form.URLFields), URLPart: limit(p.form.URLPart),
+		Spool: p.form.Spool, Dir: p.form.Dir, Body: p.maxBody, Memory: memory,
+	}
+	return form.New(lim, x.Span(x.Fields()[x.ContentType].Value))
+}
+
+func limit(n *int64) int64 {
+	if n == nil {
+		return form.Unlimited
+	}
+	return *n
 }
 
 // Ready ends the collection of a body: x.BodyLen bytes are all of it. Any thread
@@ -115,6 +145,9 @@ func (t *Table) Ready(x *bridge.Exchange) {
 		return
 	}
 	p := &t.plans[x.Plan]
+	if p.body == bodyForm {
+		return // its parser has looked
+	}
 	if x.BodyLen > uint64(p.maxBody) || p.body == bodyJSON && x.BodyLen == 0 {
 		x.Flags |= bridge.ReqOdd
 	}

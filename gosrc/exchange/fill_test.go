@@ -38,6 +38,9 @@ const bookTable = `{"version": 7, "cors": false, "redirect_slashes": true, "root
   {"id": 4, "body": "bytes", "max_body": null, "params": []},
   {"id": 5, "body": "none", "max_body": 10, "params": []}]}`
 
+// formed makes plan 3 one that reads a form.
+var formed = []string{`"body": "json"`, `"body": "form", "form": {"files": 1, "fields": null, "part": 5, "url_fields": 2, "url_part": null, "spool": 7, "dir": "/d"}`}
+
 func table(t testing.TB, edits ...string) *Table {
 	t.Helper()
 	tab, err := NewTable([]byte(strings.NewReplacer(edits...).Replace(bookTable)))
@@ -162,6 +165,12 @@ func TestFillChoosesPlanAndDisposition(t *testing.T) {
 		{"above the plan's limit", post("Content-Type: application/json\nContent-Length: 101\n"), nil, 3, Dispatch, odd},
 		{"bytes", "PUT /raw HTTP/1.1\nHost: h\nContent-Length: 2\n\n", nil, 4, Buffer, 0},
 		{"bytes without a body", "PUT /raw HTTP/1.1\nHost: h\n\n", nil, 4, Dispatch, end},
+		{"a form", post("Content-Type: application/x-www-form-urlencoded\nContent-Length: 2\n"), formed, 3, Form, 0},
+		{"a form in parts", post("Content-Type: multipart/form-data; boundary=x\nTransfer-Encoding: chunked\n"), formed, 3, Form, 0},
+		{"a form without a boundary", post("Content-Type: multipart/form-data\nContent-Length: 2\n"), formed, 3, Dispatch, odd},
+		{"a form without a type", post("Content-Length: 2\n"), formed, 3, Dispatch, odd},
+		{"a form without a body", post("Content-Type: application/x-www-form-urlencoded\n"), formed, 3, Dispatch, end | odd},
+		{"a form above the plan's limit", post("Content-Type: application/x-www-form-urlencoded\nContent-Length: 101\n"), formed, 3, Dispatch, odd},
 		{"a body that nobody reads", "GET / HTTP/1.1\nHost: h\nContent-Length: 2\n\n", nil, 0, Dispatch, 0},
 		{"a small one, and a limit", "PUT /limited HTTP/1.1\nHost: h\nContent-Length: 10\n\n", nil, 5, Dispatch, 0},
 		{"above the limit of a plan that does not read it", "PUT /limited HTTP/1.1\nHost: h\nContent-Length: 11\n\n", nil, 5, Dispatch, odd},
@@ -267,6 +276,28 @@ func TestReady(t *testing.T) {
 		tab.Ready(x)
 		if odd := x.Flags&bridge.ReqOdd != 0; odd != tc.odd || x.Flags&bridge.ReqBodyEnd == 0 {
 			t.Errorf("%s: flags %#x", tc.name, x.Flags)
+		}
+	}
+}
+
+// A form's parser has the plan's limits; Ready leaves its verdict alone.
+func TestForm(t *testing.T) {
+	tab := table(t, formed...)
+	for body, odd := range map[string]bool{"a=1&b=2": false, "a=1&b=2&c=3": true, "a=" + strings.Repeat("1", 99): true} {
+		x, d := fill(t, tab, "POST /items HTTP/1.1\nHost: h\nContent-Type: application/x-www-form-urlencoded\nTransfer-Encoding: chunked\n\n")
+		if d != Form {
+			t.Fatal("not a form")
+		}
+		p := tab.NewForm(x, 1000)
+		err := p.Write(x, []byte(body))
+		if err == nil {
+			err = p.Finish(x)
+		}
+		if (err != nil) != odd {
+			t.Errorf("%q: %v", body, err)
+		}
+		if tab.Ready(x); x.Flags&bridge.ReqOdd != 0 {
+			t.Errorf("%q: flags %#x", body, x.Flags)
 		}
 	}
 }

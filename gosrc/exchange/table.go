@@ -23,6 +23,7 @@ var (
 	errBody   = errors.New("unknown kind of body")
 	errStatic = errors.New("not a response that can be sent")
 	errNumber = errors.New("out of range")
+	errForm   = errors.New("a form has limits, and nothing else has")
 )
 
 // Table is a route table with its plans. It is immutable: any number of
@@ -50,6 +51,7 @@ type plan struct {
 	*extract.Plan
 	body    body
 	maxBody int64
+	form    *formJSON // of bodyForm
 }
 
 // body says what becomes of a plan's request body.
@@ -59,6 +61,7 @@ const (
 	bodyNone  body = iota // never read
 	bodyJSON              // collected; odd if empty or not declared as JSON
 	bodyBytes             // collected
+	bodyForm              // read by form.Parser as it comes
 )
 
 // static is a response that the table holds ready.
@@ -91,7 +94,17 @@ type (
 		ID      int32       `json:"id"`
 		Body    string      `json:"body"`
 		MaxBody *int64      `json:"max_body"`
+		Form    *formJSON   `json:"form"`
 		Params  []paramJSON `json:"params"`
+	}
+	formJSON struct {
+		Files     *int64 `json:"files"`
+		Fields    *int64 `json:"fields"`
+		Part      *int64 `json:"part"`
+		URLFields *int64 `json:"url_fields"`
+		URLPart   *int64 `json:"url_part"`
+		Spool     int64  `json:"spool"`
+		Dir       string `json:"dir"`
 	}
 	paramJSON struct {
 		In       string `json:"in"`
@@ -165,6 +178,8 @@ func (t *Table) addPlan(i int, raw []byte) error {
 		p.body = bodyJSON
 	case "bytes":
 		p.body = bodyBytes
+	case "form":
+		p.body, p.form = bodyForm, in.Form
 	default:
 		return fmt.Errorf("body %q: %w", in.Body, errBody)
 	}
@@ -173,6 +188,9 @@ func (t *Table) addPlan(i int, raw []byte) error {
 			return fmt.Errorf("max_body %d: %w", *in.MaxBody, errNumber)
 		}
 		p.maxBody = *in.MaxBody
+	}
+	if (p.body == bodyForm) != (in.Form != nil) {
+		return fmt.Errorf("body %q: %w", in.Body, errForm)
 	}
 	params := make([]extract.Param, len(in.Params))
 	for k, q := range in.Params {

@@ -27,7 +27,8 @@ asgi_message_now(hot_proxy *p)
         return NULL;
     }
     bool end = x->flags & TURBO_REQ_BODY_END;
-    if (!end && x->body_len == 0) {
+    bool replay = x->n_spools > 0 && !p->replayed;
+    if (!end && x->body_len == 0 && !replay) {
         if (x->lane_state & X_ANSWERS) {
             return NULL; // the answer is on its way, or somebody wakes us
         }
@@ -38,14 +39,18 @@ asgi_message_now(hot_proxy *p)
     }
     PyObject *m = asgi_message(st, st->msg_request);
     PyObject *body = m == NULL          ? NULL
+                     : replay           ? form_replay(p)
                      : x->body_len == 0 ? Py_NewRef(st->empty_bytes)
                                         : PyBytes_FromStringAndSize(x->body, (Py_ssize_t)x->body_len); // new
+    if (replay && !p->replayed) {
+        end = false;
+    }
     if (body == NULL || PyDict_SetItem(m, st->s_body, body) < 0 ||
         PyDict_SetItem(m, st->s_more_body, end ? Py_False : Py_True) < 0) {
         Py_CLEAR(m);
     } else if (end) {
         p->body_done = true;
-    } else {
+    } else if (!replay || p->replayed) {
         x->body_len = 0;
     }
     Py_XDECREF(body);

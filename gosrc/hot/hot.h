@@ -398,6 +398,8 @@ struct hot_proxy {
     PyObject *on_gone; /* called once when the client leaves; or NULL */
     uint64_t held; /* ns since when something written waits for a flush */
     bool started, complete, gone, body_done;
+    bool replayed; /* all of a body that is partly in files was given to the application */
+    uint64_t replayed_n; /* bytes of it so far */
     uint8_t failures; /* exceptions so far: the answer to one may raise the next */
     uint8_t late; /* sends since the client left */
     bool cors; /* a compiled route's own response: the CORS step is ours */
@@ -438,6 +440,11 @@ void after_send(hot_server *srv, hot_proxy *p, bool on_loop);
 int after_response(hot_server *srv, turbo_exchange *x, PyObject *response, PyObject *background, bool cors,
                    bool on_loop);
 extern PyType_Spec exchange_spec, ready_spec, pending_spec, plan_spec, server_spec;
+
+/* form.c */
+PyObject *form_parts(turbo_exchange *x);
+void form_taken(turbo_exchange *x);
+PyObject *form_replay(hot_proxy *p); /* the next piece of a body that is partly in files; sets p->replayed */
 
 /* stream.c: a streaming response, chunk by chunk */
 int stream_is_plain(hot_state *st, turbo_exchange *x, PyObject *response); /* 1, 0 or -1 */

@@ -119,6 +119,24 @@ proxy_body(PyObject *self, PyObject *Py_UNUSED(noargs))
 }
 
 static PyObject *
+proxy_form(PyObject *self, PyObject *Py_UNUSED(noargs))
+{
+    hot_proxy *p = open_proxy(self);
+    return p == NULL ? NULL : form_parts(p->x);
+}
+
+static PyObject *
+proxy_form_taken(PyObject *self, PyObject *Py_UNUSED(noargs))
+{
+    hot_proxy *p = open_proxy(self);
+    if (p == NULL) {
+        return NULL;
+    }
+    form_taken(p->x);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 proxy_header(PyObject *self, PyObject *name)
 {
     char *want;
@@ -181,6 +199,9 @@ static PyMethodDef proxy_methods[] = {
      PyDoc_STR("run(call, *args, **kwargs) -> Future of the call on a call thread.")},
     {"run_beyond", (PyCFunction)(void (*)(void))hop_run_beyond, METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("run_beyond(call, *args, **kwargs) -> Future; the limit of call threads does not hold it back.")},
+    {"form", proxy_form, METH_NOARGS, PyDoc_STR("form() -> list: the parts of the form that the body is.")},
+    {"form_taken", proxy_form_taken, METH_NOARGS,
+     PyDoc_STR("form_taken(): the engine closes its descriptors of files.")},
     {"header", proxy_header, METH_O, PyDoc_STR("header(name) -> bytes | None: the first field of that name.")},
     {NULL, NULL, 0, NULL},
 };

@@ -22,7 +22,7 @@ var continue100 = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 // collectInto begins a body that its plan wants whole.
 func (r *Reactor) collectInto(c *conn, in *input) {
 	limit := r.host.Limits.Body
-	if left := in.body.Remaining(); left > 0 {
+	if left := in.body.Remaining(); left > 0 && in.form == nil {
 		if limit > 0 && left > limit {
 			r.refuse(c, wire.ErrContentTooLarge)
 			return
@@ -35,13 +35,12 @@ func (r *Reactor) collectInto(c *conn, in *input) {
 	}
 	c.since = r.now
 	if c.x.Flags&bridge.ReqBodyEnd == 0 {
-		if refusal := r.take(c, in, in.bytes(), false); refusal != nil {
+		if refusal := r.take(c.x, in, in.bytes(), false); refusal != nil {
 			r.refuse(c, refusal)
 			return
 		}
 	}
-	if in.body.Done() {
-		r.collected(c, in)
+	if r.settled(c, in) {
 		return
 	}
 	if c.is(expecting) && in.body.Received() == 0 {
@@ -53,9 +52,35 @@ func (r *Reactor) collectInto(c *conn, in *input) {
 	r.collect(c)
 }
 
+// settled hands the exchange to who is next, and reports whether that is somebody
+// else: the lanes, or those who write files.
+func (r *Reactor) settled(c *conn, in *input) bool {
+	switch {
+	case c.x.Flags&bridge.ReqOdd != 0:
+		in.form = nil
+		r.dispatch(c, in)
+	case in.form != nil && in.form.Waits():
+		r.sayContinued(c)
+		if in == &r.in {
+			in = r.move(c, in)
+		}
+		in.parser.Reset(&r.host.Limits.Wire)
+		r.spool(c)
+	case in.body.Done():
+		r.collected(c, in)
+	default:
+		return false
+	}
+	return true
+}
+
 // collect goes on with it. One read.
 func (r *Reactor) collect(c *conn) {
 	in := c.in
+	if in.form != nil && in.form.Spools() {
+		r.collectSpooled(c)
+		return
+	}
 	if got, refusal := r.pull(c, false); refusal != nil {
 		r.refuse(c, refusal)
 		return
@@ -63,8 +88,7 @@ func (r *Reactor) collect(c *conn) {
 		c.since = r.now
 	}
 	switch {
-	case in.body.Done():
-		r.collected(c, in)
+	case r.settled(c, in):
 	case c.is(readable):
 		r.push(c)
 	case c.is(finished):
@@ -76,6 +100,10 @@ func (r *Reactor) collect(c *conn) {
 func (r *Reactor) collected(c *conn, in *input) {
 	c.x.Flags |= bridge.ReqBodyEnd
 	r.sayContinued(c)
+	if in.form != nil && in.form.Finish(c.x) != nil {
+		c.x.Flags |= bridge.ReqOdd
+	}
+	in.form = nil
 	r.table.Ready(c.x)
 	r.dispatch(c, in)
 }
@@ -100,7 +128,7 @@ func (r *Reactor) pull(c *conn, bounded bool) (got bool, _ *wire.Refusal) {
 		}
 	}()
 	if in.off < in.end {
-		if refusal := r.take(c, in, in.bytes(), bounded); refusal != nil {
+		if refusal := r.take(c.x, in, in.bytes(), bounded); refusal != nil {
 			return false, refusal
 		}
 	} else if c.is(readable) && !(bounded && c.x.BodyLen >= bridge.InboxMax) {
@@ -112,7 +140,7 @@ func (r *Reactor) pull(c *conn, bounded bool) (got bool, _ *wire.Refusal) {
 		n := r.readInto(c, p)
 		if n > 0 {
 			in.off, in.end = 0, 0
-			if refusal := r.takeOver(c, in, p[:n], bounded); refusal != nil {
+			if refusal := r.takeOver(c.x, in, p[:n], bounded); refusal != nil {
 				return false, refusal
 			}
 		}
@@ -122,8 +150,8 @@ func (r *Reactor) pull(c *conn, bounded bool) (got bool, _ *wire.Refusal) {
 
 // takeOver is take for bytes that are not in's own: what is left of them is
 // copied there.
-func (r *Reactor) takeOver(c *conn, in *input, src []byte, bounded bool) *wire.Refusal {
-	refusal := r.take(c, in, src, bounded)
+func (r *Reactor) takeOver(x *bridge.Exchange, in *input, src []byte, bounded bool) *wire.Refusal {
+	refusal := r.take(x, in, src, bounded)
 	rest := src[in.off:]
 	in.off, in.end = 0, 0
 	if refusal == nil && len(rest) > 0 {
@@ -139,19 +167,19 @@ func (r *Reactor) takeOver(c *conn, in *input, src []byte, bounded bool) *wire.R
 
 // unframe is take, bounded, for what came with the head of a streamed body.
 func (r *Reactor) unframe(c *conn, in *input, src []byte) *wire.Refusal {
-	return r.take(c, in, src, true)
+	return r.take(c.x, in, src, true)
 }
 
 // take moves the payload in src into the exchange's inbox and moves in.off over
 // what was used. Unbounded means a collected body, for which the limits of bodies
 // and of memory hold.
-func (r *Reactor) take(c *conn, in *input, src []byte, bounded bool) *wire.Refusal {
+func (r *Reactor) take(x *bridge.Exchange, in *input, src []byte, bounded bool) *wire.Refusal {
 	limit := r.host.Limits.Body
 	for len(src) > 0 && !in.body.Done() {
 		part := src
 		if bounded {
 			// Framing only makes the payload shorter than what it stands in.
-			room := bridge.InboxMax - int64(c.x.BodyLen)
+			room := bridge.InboxMax - int64(x.BodyLen)
 			if room <= 0 {
 				return nil
 			}
@@ -161,19 +189,31 @@ func (r *Reactor) take(c *conn, in *input, src []byte, bounded bool) *wire.Refus
 		if refusal != nil {
 			return refusal
 		}
+		in.off += n
+		src = src[n:]
+		if in.form != nil {
+			if r.host.Full(int64(len(data))) {
+				return wire.ErrMemory
+			}
+			if in.form.Write(x, data) != nil {
+				x.Flags |= bridge.ReqOdd
+			}
+			if x.Flags&bridge.ReqOdd != 0 || in.form.Waits() {
+				break // the rest is for somebody else
+			}
+			continue
+		}
 		if !bounded && limit > 0 && in.body.Received() > limit {
 			return wire.ErrContentTooLarge
 		}
 		if bounded {
-			c.x.AppendBody(data)
-		} else if refusal := r.host.Collect(c.x, data, in.body.Remaining()); refusal != nil {
+			x.AppendBody(data)
+		} else if refusal := r.host.Collect(x, data, in.body.Remaining()); refusal != nil {
 			return refusal
 		}
-		in.off += n
-		src = src[n:]
 	}
 	if in.body.Done() {
-		orFlags(c.x, bridge.ReqBodyEnd)
+		orFlags(x, bridge.ReqBodyEnd)
 	}
 	return nil
 }

@@ -20,6 +20,8 @@ import (
 //
 //	head      no request, or part of its head: idle when nothing was read
 //	collect   part of a body that its plan wants whole
+//	spool     the same, while a goroutine reads it and writes its files: input and
+//	          exchange are that one's, from collect and back to it
 //	busy      a lane owns the exchange; a streamed body goes into its inbox
 //	answered  the answer is complete, but bytes of it are unsent, or bytes of the
 //	          request unread, or something else is left for the loop's thread
@@ -30,14 +32,15 @@ import (
 //
 // busy -> answered happens in Flush, on any thread. Where nothing is left to do
 // it goes on to head at once and the loop's thread hears nothing of it;
-// otherwise the connection goes back through the return queue. Every other
-// change is the loop's.
+// otherwise the connection goes back through the return queue. spool -> collect
+// is the goroutine's. Every other change is the loop's.
 type phase uint8
 
 const (
 	phaseClosed phase = iota
 	phaseHead
 	phaseCollect
+	phaseSpool
 	phaseBusy
 	phaseAnswered
 	phaseOpen

@@ -136,6 +136,7 @@ func (r *Reactor) request(c *conn, in *input) {
 	disposition := r.table.Fill(x, h, in.bytes())
 	in.off += h.Len
 	in.body.Reset(h, &r.host.Limits.Wire)
+	in.form = nil
 	c.unset(fresh | timed | closing | expecting | gone | leaving | left | high)
 	if !h.KeepAlive {
 		c.set(closing)
@@ -156,6 +157,9 @@ func (r *Reactor) request(c *conn, in *input) {
 	case exchange.Static:
 		r.keepRest(c, in)
 		r.answerStatic(c)
+	case exchange.Form:
+		in.form = r.table.NewForm(x, r.host.Limits.Body)
+		fallthrough
 	case exchange.Buffer:
 		c.phase = phaseCollect
 		r.collectInto(c, in)

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"turboapi/gosrc/core"
+	"turboapi/gosrc/form"
 	"turboapi/gosrc/wire"
 )
 
@@ -73,6 +74,8 @@ type input struct {
 	parser   wire.Parser
 	head     wire.Head
 	body     wire.Body
+	form     *form.Parser  // of a form that is being collected
+	refusal  *wire.Refusal // what a spooler has found
 }
 
 // bytes are those not used yet.
@@ -140,7 +143,8 @@ func (r *Reactor) move(c *conn, in *input) *input {
 		copy(own.buf, rest)
 	}
 	// The heads change places, so that each keeps one array of fields.
-	own.parser, own.body = in.parser, in.body
+	own.parser, own.body, own.form = in.parser, in.body, in.form
+	in.form = nil
 	own.head, in.head = in.head, own.head
 	c.in = own
 	return own
@@ -152,7 +156,7 @@ func (r *Reactor) forget(c *conn) {
 	if in == nil {
 		return
 	}
-	c.in = nil
+	c.in, in.form, in.refusal = nil, nil, nil
 	if in.buf != nil {
 		r.buffers.put(in.buf)
 		in.buf = nil

@@ -48,6 +48,9 @@ type Reactor struct {
 	closed      bool
 	acceptNoted bool // the pause was logged
 
+	spoolers spoolers
+	ending   sync.Mutex // held while closed becomes true, and by a spooler that asks
+
 	// Any thread.
 	conns    conns
 	buffers  buffers
@@ -162,6 +165,8 @@ func (r *Reactor) Close() {
 	if r.closed {
 		return
 	}
+	r.ending.Lock()
+	defer r.ending.Unlock()
 	r.closed = true
 	r.draining.Store(true)
 	r.closeListeners()
@@ -171,7 +176,7 @@ func (r *Reactor) Close() {
 		if c.x != nil && (c.phase == phaseBusy || c.phase == phaseOpen) {
 			orFlags(c.x, bridge.ReqGone)
 		}
-		if c.phase != phaseClosed {
+		if c.phase != phaseClosed && c.phase != phaseSpool {
 			r.shut(c)
 		}
 	})

@@ -200,7 +200,7 @@ func (r *Reactor) step(c *conn) {
 	// In this order: a panic is dealt with under the lock.
 	defer c.mu.Unlock()
 	defer r.rescue(c)
-	if c.phase == phaseClosed {
+	if c.phase == phaseClosed || c.phase == phaseSpool {
 		return
 	}
 	if c.is(broken) {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"turboapi/gosrc/bridge"
+	"turboapi/gosrc/form"
 	"turboapi/gosrc/wire"
 )
 
@@ -14,11 +15,13 @@ const (
 	maxSkip = 256 << 10
 )
 
-// collect reads the whole body into x, which no lane has yet. False: the client
-// was refused, was too slow or left.
-func (g *gate) collect(x *bridge.Exchange) bool {
+// collect reads the whole body into x, which no lane has yet. A form goes through
+// its parser, which has its own limits; one that is not understood stops there,
+// with ReqOdd, and what is left of it is streamed. False: the client was refused,
+// was too slow or left.
+func (g *gate) collect(x *bridge.Exchange, f *form.Parser) bool {
 	limit := g.srv.host.Limits.Body
-	if left := g.body.Remaining(); left > 0 {
+	if left := g.body.Remaining(); left > 0 && f == nil {
 		if limit > 0 && left > limit {
 			g.refuse(x, wire.ErrContentTooLarge)
 			return false
@@ -32,21 +35,36 @@ func (g *gate) collect(x *bridge.Exchange) bool {
 	for {
 		for g.in.len() > 0 && !g.body.Done() {
 			data, n, refusal := g.body.Next(g.in.bytes())
-			if refusal == nil && limit > 0 && g.body.Received() > limit {
+			if refusal == nil && f == nil && limit > 0 && g.body.Received() > limit {
 				refusal = wire.ErrContentTooLarge
 			}
-			if refusal == nil {
+			if f != nil && g.srv.host.Full(int64(len(data))) {
+				refusal = wire.ErrMemory
+			}
+			if refusal == nil && f == nil {
 				refusal = g.srv.host.Collect(x, data, g.body.Remaining())
 			}
 			if refusal != nil {
 				g.refuse(x, refusal)
 				return false
 			}
+			if f != nil && !g.parse(x, f, data) {
+				x.Flags |= bridge.ReqOdd
+			}
 			g.in.use(n)
+			if x.Flags&bridge.ReqOdd != 0 {
+				break
+			}
 		}
 		if g.body.Done() {
 			x.Flags = x.Flags&^bridge.ReqContinue | bridge.ReqBodyEnd
+			if f != nil && x.Flags&bridge.ReqOdd == 0 && f.Finish(x) != nil {
+				x.Flags |= bridge.ReqOdd
+			}
 			return true
+		}
+		if x.Flags&bridge.ReqOdd != 0 {
+			return g.takeFirst(x)
 		}
 		if refusal, ok := g.awaitBody(x); refusal != nil {
 			g.refuse(x, refusal)
@@ -55,6 +73,15 @@ func (g *gate) collect(x *bridge.Exchange) bool {
 			return false
 		}
 	}
+}
+
+// parse gives data to a form's parser, which may write to a disk: this goroutine
+// may wait for that. False: the form is the application's.
+func (g *gate) parse(x *bridge.Exchange, f *form.Parser, data []byte) bool {
+	if f.Write(x, data) != nil {
+		return false
+	}
+	return !f.Waits() || f.Spool(x) == nil
 }
 
 // awaitBody reads once more for a body that is collected or skipped; x is nil

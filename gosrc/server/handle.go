@@ -10,6 +10,7 @@ import (
 	"turboapi/gosrc/bridge"
 	"turboapi/gosrc/core"
 	"turboapi/gosrc/exchange"
+	"turboapi/gosrc/form"
 	"turboapi/gosrc/websocket"
 	"turboapi/gosrc/wire"
 )
@@ -82,11 +83,17 @@ func (g *gate) serve() {
 		g.dispatch(message{kind: kindStatic, g: g, x: x, gen: x.Gen, table: table})
 		g.decided()
 		g.watch()
-	case exchange.Buffer:
-		if !g.collect(x) {
+	case exchange.Buffer, exchange.Form:
+		var f *form.Parser
+		if how == exchange.Form {
+			f = table.NewForm(x, s.host.Limits.Body)
+		}
+		if !g.collect(x, f) {
 			return
 		}
-		table.Ready(x)
+		if x.Flags&bridge.ReqBodyEnd != 0 {
+			table.Ready(x)
+		}
 		mine = false
 		g.dispatch(message{kind: bridge.EvRequest, g: g, x: x, gen: x.Gen})
 		g.watch()

@@ -14,7 +14,7 @@ type suite struct {
 
 // Run runs every test of this package on the transport that open makes.
 func Run(t *testing.T, open core.Opener) {
-	for _, group := range [][]suite{requests, bodies, answers, departures, refusals, limits, memory, ends, sockets, wild} {
+	for _, group := range [][]suite{requests, bodies, forms, answers, departures, refusals, limits, memory, ends, sockets, wild} {
 		for _, s := range group {
 			t.Run(s.name, func(t *testing.T) { s.test(t, open) })
 		}

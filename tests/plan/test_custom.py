@@ -142,8 +142,9 @@ def test_a_body_limit_makes_a_fallback() -> None:
 
 
 @pytest.mark.skipif("form_limits" not in inspect.signature(APIRouter).parameters, reason="came later")
-def test_limits_of_forms_make_a_fallback() -> None:
+def test_limits_of_forms_are_in_the_scope() -> None:
     app = app_with(noting, form_limits={"max_fields": 1})
     app.post("/items/{n}")(read)
-    (report,) = compile_app(app).report
-    assert report.outcome == "fallback: limits of forms with a custom route handler"
+    compiled = compile_app(app)
+    assert compiled.report[0].outcome == "compiled"
+    assert '["form_limits"] = Limits.copy()' in inspect.getsource(compiled.plans[0].stages[0].call)

@@ -145,6 +145,33 @@ def test_what_is_sent_after_the_end_is_dropped(both: Both) -> None:
     assert both(talkative, do)[1] == {"type": "websocket.close", "code": 3001, "reason": "enough"}
 
 
+def test_closing_before_the_end_of_with(both: Both) -> None:
+    def do(client: Any) -> Any:
+        with client.websocket_connect("/echo") as session:
+            session.send_text("one")
+            found = session.receive_text()
+            session.close(4001, "enough")
+            session.close()
+        with client.websocket_connect("/echo") as session:
+            session.send({"type": "websocket.disconnect", "code": 1001})
+            session.send_text("too late")
+        return found, client.app.state.steps
+
+    assert both(talkative, do)[1] == [("left", 4001), "end", ("left", 1001), "end"]
+
+
+def test_what_a_session_knows(both: Both) -> None:
+    def do(client: Any) -> Any:
+        async def double(number: int) -> int:
+            return 2 * number
+
+        with client.websocket_connect("/echo?q=1") as session:
+            scope = {name: session.scope[name] for name in ("type", "path", "query_string", "subprotocols")}
+            return scope, session.portal.call(double, 4), session.app is client.app
+
+    assert both(talkative, do)[1:] == (8, True)
+
+
 @pytest.mark.parametrize("path", ["/refused", "/closed", "/none", "/denied"])
 def test_refusals(both: Both, path: str) -> None:
     def do(client: Any) -> Any:

@@ -92,6 +92,14 @@ class Exchange:
     def run_beyond(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """`run` that the limit of call threads does not hold back: for what gives back what others wait for."""
 
+    def form(self) -> list[tuple[str, str] | tuple[str, str, list[tuple[bytes, bytes]], bytes | int, int]]:
+        """Return the parts of a form body, in order: (name, value) of a text, or of a file (name, filename, its
+        fields, content, size). The content of a large file is the number of a descriptor; it stays the exchange's.
+        """
+
+    def form_taken(self) -> None:
+        """Close the exchange's descriptors of files: the caller has its own, and cannot decline any more."""
+
     def header(self, name: bytes, /) -> bytes | None:
         """Return the first value of the field `name` (lower case), or None."""
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from . import internals, schema
 from .draft import Draft
 from .facts import Node, Param
+from .form import FormBody, form_of
 from .plans import Fallback
 
 __all__ = ["Body", "body_of", "has_long_number"]
@@ -30,15 +31,17 @@ def has_long_number(body: bytes) -> bool:
     return digits >= _LONG and _LONG_NUMBER.search(body) is not None
 
 
-def body_of(draft: Draft) -> Body | Fallback:
+def body_of(draft: Draft) -> Body | FormBody | Fallback:
     """Return how a route's body is read."""
     tree = draft.handler.tree
     nodes = list(_with_body(tree))
     params = [param for node in nodes for param in node.body]
-    if any(internals.is_form(param) for param in params):
-        return Fallback("form body")
     if not all(_quiet(param) for node in nodes if node is not tree for param in node.body):
         return Fallback("the body of a dependency is validated by functions of the application")
+    if draft.handler.form:
+        return form_of(draft, nodes, _quiet)
+    if any(internals.is_form(param) for param in params):
+        return Fallback("form parameters beside a JSON body")
     direct = (
         not draft.handler.embed
         and not draft.shown

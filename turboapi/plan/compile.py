@@ -7,7 +7,7 @@ application which adds a route while it runs pays for one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from starlette.responses import JSONResponse
 
@@ -15,7 +15,7 @@ from . import internals
 from .cors import CorsHeaders
 from .custom import build_custom
 from .decline import decline_type
-from .entry import Entry, build, call_name
+from .entry import Entry, build
 from .errors import Errors
 from .facts import Handler, RouteFacts, unbuilt
 from .internals import Stack
@@ -71,7 +71,7 @@ def _made(
     behind = covered = False
     for each, made in zip(facts, tried, strict=True):
         if each.kind == "websocket":
-            report.append(_report(each, f"fallback: {each.why}"))
+            report.append(RouteReport(each.path, ("WEBSOCKET",), each.name, f"fallback: {each.why}"))
             continue  # a handshake never reaches the engine's table
         made = _BEHIND if behind and each.asgi is not None else made
         behind = behind or each.kind == "barrier"
@@ -80,17 +80,19 @@ def _made(
         covered = covered or (each.kind == "mount" and not each.path)
         if stack.pieces and isinstance(made, Entry) and made.lasts:
             made = _PAST  # middleware has to see the answer before it is sent
+        if stack.pieces and isinstance(made, Entry) and made.form is not None:
+            made = Fallback("form behind middleware")
         entry = made if isinstance(made, Entry) else None
         found.append((each, entry))
         outcome = f"fallback: {made.reason}" if isinstance(made, Fallback) else "compiled"
         if entry is not None or each.why or each.asgi is not None:
-            report.append(_report(each, outcome))
+            report.append(RouteReport(each.path, each.methods, each.name, outcome))
     middleware = tuple(MiddlewareReport(piece.name, _COSTS[piece.kind]) for piece in stack.pieces)
     if not stack.built:
         # The plans come with the application's first request, which makes its middleware.
         found = [(each, None) for each, _ in found]
     compiled = [(each, entry) for each, entry in found if entry is not None]
-    errors = compiler.errors([(each, entry.body == "json") for each, entry in compiled])
+    errors = compiler.errors([(each, entry.body) for each, entry in compiled])
     plans = [entry.plan for _, entry in compiled]
     if stack.pieces:
         if not isinstance(errors, Errors):
@@ -118,24 +120,6 @@ def _made(
     )
 
 
-_KINDS: dict[str, Literal["http", "websocket", "mount", "host", "unknown"]] = {
-    "api": "http",
-    "route": "http",
-    "loose": "http",
-    "websocket": "websocket",
-    "mount": "mount",
-    "host": "host",
-    "barrier": "unknown",
-}
-
-
-def _report(facts: RouteFacts, outcome: str) -> RouteReport:
-    methods = ("WEBSOCKET",) if facts.kind == "websocket" else facts.methods
-    target = getattr(facts.route, "endpoint", None) or getattr(facts.route, "app", None)
-    named = "" if target is None else call_name(target)
-    return RouteReport(facts.path, methods, facts.name, outcome, _KINDS[facts.kind], named)
-
-
 class _Compiler:
     """Compiles the routes of one application and of those that are mounted in it."""
 
@@ -158,7 +142,7 @@ class _Compiler:
         part = self._main if own is None else self._parts.get(own.prefix) or self._part(own.app, own.stack, own.prefix)
         return _entry(facts, part.app, part.memory, part.before)
 
-    def errors(self, compiled: list[tuple[RouteFacts, bool]]) -> Errors | ErrorsByApplication:
+    def errors(self, compiled: list[tuple[RouteFacts, str]]) -> Errors | ErrorsByApplication:
         """Return what answers the exceptions of the compiled routes."""
         rules = Errors(self._stack, self.around, [each for each in compiled if each[0].mounted is None])
         mounted: dict[int, Errors] = {
@@ -210,7 +194,8 @@ def _memory(
     decline = decline_type()
     handlers = (stack.exceptions._exception_handlers, stack.exceptions._status_handlers)
     held = (*handlers, app, app.router, router, cors and cors.middleware)
-    basis = (*map(id, held), app.root_path, decline, stack.limited, internals.own_json(JSONResponse))
+    common = (internals.own_json(JSONResponse), internals.form_basis())
+    basis = (*map(id, held), app.root_path, decline, stack.limited, *common)
     if before is not None and before.basis == basis:
         return Memory(basis, held, before.around)
     scope = {"app": app, "starlette.exception_handlers": handlers, "router": router}
@@ -224,7 +209,7 @@ def _entry(facts: RouteFacts, app: Any, memory: Memory, before: dict[Key, Known]
     if asgi is None:
         return Fallback(facts.why)
     try:
-        key = (id(asgi), id(facts.route), facts.path, facts.methods, *map(id, facts.hosts))
+        key = (id(asgi), id(facts.route), facts.path, facts.methods, *map(id, facts.hosts), *facts.form_limits.items())
         known = before.get(key)
         overrides = app.dependency_overrides if known is not None else None
         if known is not None and type(overrides) is dict and known[0].holds(asgi, overrides):
@@ -300,5 +285,5 @@ def _watch(app: Any, stack: Stack | None, lists: list[list[Any]]) -> Watch:
     return Watch(
         lists=tuple(each for each in (*lists, *more) if isinstance(each, list)),
         dicts=tuple(each for each in (*dicts, *telemetry[0]) if type(each) is dict),
-        attrs=(*attrs, *telemetry[1]),
+        attrs=(*attrs, *telemetry[1], *internals.form_watch()),
     )

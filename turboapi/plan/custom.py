@@ -54,8 +54,6 @@ def build_custom(facts: RouteFacts, handler: Handler, around: Surroundings) -> E
     """Compile one route with a custom handler."""
     if handler.max_body is not None or around.limited:
         return Fallback("body limit with a custom route handler")
-    if internals.form_limits(around.scope["app"], facts.included):
-        return Fallback("limits of forms with a custom route handler")
     draft = Draft(facts, handler, around, Source(facts.title), shown=True)
     bind = draft.source.bind
     function = handler.tree.call

@@ -32,6 +32,7 @@ class Draft:
     first: leaves to FastAPI what is not this route's, before there is a scope. early: makes what cannot be refused
     (the Request). checks: validates what needs no code of the user's; an exception there means that FastAPI answers.
     late: what the user's own functions validate, right before the endpoint. shown: code of the user's gets the Request.
+    form: the limits of a form body. reads: the checks read files, which is not for the loop's thread.
     """
 
     facts: RouteFacts
@@ -50,6 +51,8 @@ class Draft:
     shared: dict[Any, str] = field(default_factory=dict)
     special: dict[str, str] = field(default_factory=dict)
     parses: bool = False
+    form: dict[str, Any] | None = None
+    reads: bool = False
 
     def slot(self, location: str, wire: str, form: str, *, required: bool, default: Any = None) -> str:
         """Let the engine extract one value; return the argument's name."""
@@ -110,10 +113,13 @@ class Draft:
             if included is not None:
                 own = bind(internals.included_scope(included, self.facts.route), "included")
                 lines.append(f'scope["fastapi"] = {own}.copy()')
+            if self.facts.form_limits:
+                limits = f"{bind(dict(self.facts.form_limits), 'limits')}.copy()"
+                lines.append(f'scope.setdefault("fastapi", {{}})["form_limits"] = {limits}')
             lines += [f"scope[{name!r}] = {bind(ExitStack, 'ExitStack')}()" for name in internals.exit_stacks()]
         made = f"{bind(Request, 'Request')}(scope, {proxy}.receive, {proxy}.send)"
         lines.append(f"request = {proxy}.request = {made}")
-        if self.handler.has_body:
+        if self.handler.has_body and not self.handler.form:
             lines += [f"request._body = {self.given('body')}", "request._stream_consumed = True"]
         self.early[:0] = lines
         return "request"

@@ -21,12 +21,13 @@ from .afterwards import goes_on
 from .body import Body, body_of
 from .draft import Draft, Step
 from .facts import Handler, Node, RouteFacts
+from .form import FormBody
 from .inputs import MISSING, Group, Wired, inputs_of
 from .plans import Fallback, HotPlan
 from .response import encoding, new_response
 from .scope import Surroundings
 from .source import Source
-from .stages import stages
+from .stages import stages, stalls
 
 __all__ = ["Entry", "build", "call_name"]
 
@@ -44,6 +45,7 @@ class Entry:
     body: str
     max_body: int | None
     lasts: bool = False
+    form: dict[str, Any] | None = None
 
 
 def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | Fallback:
@@ -56,7 +58,7 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
     draft = Draft(facts, handler, around, Source(facts.title), shown=shown)
     if draft.shown and handler.max_body is not None:
         return Fallback("max_body_size with a Request parameter")
-    body = None
+    body: Body | FormBody | None = None
     if handler.has_body:
         found = body_of(draft)
         if isinstance(found, Fallback):
@@ -70,6 +72,9 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
         return values
     if body is not None:
         body.prologue()
+    why = stalls(draft, handler.tree)
+    if why is not None:
+        return Fallback(why)
     made = encoding(handler.output, handler.tree.call, draft.where(), draft.source)
     lanes, args = stages(draft, Step(handler.tree, values, "result"), made.answer)
     if len(args) > _MOST_ARGS:
@@ -83,12 +88,11 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
         media=made.media,
         name=call_name(handler.tree.call),
     )
-    return Entry(plan, tuple(draft.params), "json" if handler.has_body else "none", handler.max_body, goes_on(draft))
+    kind = "form" if draft.form is not None else "json" if handler.has_body else "none"
+    return Entry(plan, tuple(draft.params), kind, handler.max_body, goes_on(draft), draft.form)
 
 
 def _unfit(handler: Handler, around: Surroundings) -> str | None:
-    if handler.form:
-        return "form body"
     if handler.max_body is None and around.limited:
         return "a body limit of the application that the route does not know"
     return _unfit_node(handler.tree)
@@ -115,7 +119,9 @@ def call_name(call: Any) -> str:
     return f"{getattr(call, '__module__', '')}.{getattr(call, '__qualname__', type(call).__qualname__)}"
 
 
-def _solve(draft: Draft, node: Node, body: Body | None, *, root: bool, unused: bool) -> dict[str, str] | Fallback:
+def _solve(
+    draft: Draft, node: Node, body: Body | FormBody | None, *, root: bool, unused: bool
+) -> dict[str, str] | Fallback:
     """Add everything below and of `node`; return its keyword arguments as expressions."""
     values: dict[str, str] = {}
     for child in node.children:

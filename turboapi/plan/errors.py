@@ -30,8 +30,8 @@ _log = logging.getLogger("turboapi.error")
 class Errors:
     """Answers the exceptions of one application's compiled routes."""
 
-    def __init__(self, stack: Stack, around: Surroundings, routes: Sequence[tuple[RouteFacts, bool]]) -> None:
-        """Make it from what the plans were made of. routes: the compiled ones, each with whether it takes a body."""
+    def __init__(self, stack: Stack, around: Surroundings, routes: Sequence[tuple[RouteFacts, str]]) -> None:
+        """Make it from what the plans were made of. routes: the compiled ones, each with the kind of its body."""
         self._stack = stack
         self._around = around
         self._routes = routes

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 __all__ = ["LOCATIONS", "Handler", "Location", "Mounted", "Node", "Output", "Param", "RouteFacts", "unbuilt"]
@@ -94,6 +94,7 @@ class Handler:
     output: Output
     max_body: int | None
     custom: bool = False
+    form_limits: Mapping[str, Any] | None = None
 
 
 def unbuilt(handler: Handler) -> bool:
@@ -144,6 +145,7 @@ class RouteFacts:
     table_path: str = ""
     mounted: Mounted | None = None
     hosts: tuple[Any, ...] = ()
+    form_limits: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

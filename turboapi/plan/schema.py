@@ -16,7 +16,7 @@ from typing import Any
 
 import pydantic
 
-__all__ = ["COMPARED", "composite", "form", "json_equal", "pure", "unwrap"]
+__all__ = ["COMPARED", "composite", "form", "json_equal", "nodes", "pure", "unwrap"]
 
 Schema = Mapping[str, Any]
 
@@ -56,7 +56,7 @@ _INNER: dict[str, tuple[str, ...]] = {
 }
 # Functions of these packages do nothing that a request could see twice.
 _QUIET_PACKAGES = frozenset(
-    {"pydantic", "pydantic_core", "pydantic_extra_types", "email_validator", "ipaddress", "pathlib"}
+    {"pydantic", "pydantic_core", "pydantic_extra_types", "email_validator", "ipaddress", "pathlib", "fastapi"}
 )
 _QUIET_FACTORIES: tuple[Any, ...] = (
     list,
@@ -105,21 +105,22 @@ def form(schema: Schema) -> str | None:
 def composite(schema: Schema) -> bool:
     """Tell whether a parameter with this schema can be made of several values of the request."""
     return any(
-        node.get("type") in ("model", "dataclass", "typed-dict", "json", "json-or-python") for node in _nodes(schema)
+        node.get("type") in ("model", "dataclass", "typed-dict", "json", "json-or-python") for node in nodes(schema)
     )
 
 
 def pure(schema: Schema | None) -> bool:
     """Tell whether validation runs no code of the user's, so that doing it twice or early shows nowhere."""
-    return schema is not None and all(_quiet(node) for node in _nodes(schema))
+    return schema is not None and all(_quiet(node) for node in nodes(schema))
 
 
 def json_equal(schema: Schema | None) -> bool:
     """Tell whether reading the JSON text directly gives what json.loads and Python mode give."""
-    return schema is not None and COMPARED and all(_plain_json(node) for node in _nodes(schema))
+    return schema is not None and COMPARED and all(_plain_json(node) for node in nodes(schema))
 
 
-def _nodes(schema: Schema) -> Iterator[Schema]:
+def nodes(schema: Schema) -> Iterator[Schema]:
+    """Yield a schema and all schemas in it."""
     waiting: list[Any] = [schema]
     while waiting:
         node = waiting.pop()

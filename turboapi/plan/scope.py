@@ -53,10 +53,10 @@ class Surroundings:
         return entries
 
 
-def request_of(proxy: Any, around: Surroundings, routes: Sequence[tuple[RouteFacts, bool]]) -> Request:
+def request_of(proxy: Any, around: Surroundings, routes: Sequence[tuple[RouteFacts, str]]) -> Request:
     """Return the exchange's Request, made now where its entry made none.
 
-    routes: the compiled ones, each with whether its body was buffered. The first full match is the one
+    routes: the compiled ones, each with the kind of its body in the table. The first full match is the one
     that ran, because every other candidate was tried before it.
     """
     if proxy.request is not None:
@@ -66,7 +66,7 @@ def request_of(proxy: Any, around: Surroundings, routes: Sequence[tuple[RouteFac
     scope.update(around.scope)
     request = Request(scope, proxy.receive, proxy.send)
     path = internals.route_path(scope)
-    for facts, buffered in routes:
+    for facts, body in routes:
         match = facts.route.path_regex.match(path)
         if match and (facts.methods is None or scope["method"] in facts.methods):
             convertors = facts.route.param_convertors
@@ -74,8 +74,12 @@ def request_of(proxy: Any, around: Surroundings, routes: Sequence[tuple[RouteFac
             scope["path_params"] = {name: convertors[name].convert(text) for name, text in match.groupdict().items()}
             if facts.included is not None:
                 scope["fastapi"] = internals.included_scope(facts.included, facts.route)
-            if buffered:
+            if body == "json":
                 request._body = proxy.body()
+                request._stream_consumed = True
+            elif body == "form":
+                # One with files has made its Request itself.
+                request._form = internals.form_data(proxy.form())
                 request._stream_consumed = True
             break
     for name in internals.exit_stacks():

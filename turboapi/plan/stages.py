@@ -12,6 +12,8 @@ before it. That gives, by the order of the calls:
     anything else           one stage on the loop lane, whose sync calls hop to the call lane and back;
                             those that come first run there before
 
+What reads a form's files into memory runs on the call lane before all of these.
+
 Routes that go on after their answer have shapes of their own: `afterwards`.
 """
 
@@ -26,13 +28,14 @@ from typing import Any
 from . import internals
 from .afterwards import goes_on, stages_of_lasting
 from .draft import Draft, Step
+from .facts import Node
 from .hops import carried_over, goes_to_thread, hop_of_calls
 from .lines import call, keywords, late, prologue, refusal
 from .plans import Arg, Stage
 from .response import Answer
 from .scope import stacks_used
 
-__all__ = ["stages"]
+__all__ = ["stages", "stalls"]
 
 
 def stages(draft: Draft, endpoint: Step, answer: Answer) -> tuple[tuple[Stage, ...], tuple[Arg, ...]]:
@@ -52,6 +55,8 @@ def stages(draft: Draft, endpoint: Step, answer: Answer) -> tuple[tuple[Stage, .
     if changes == 0 and kinds[0] == "sync":
         lines = _tail([*before, *_calls(draft, steps, "thread"), *end])
         return (Stage(draft.source.function(f"def {head}:", lines), "call", coroutine=False),), args
+    if draft.reads and kinds[0] == "async":
+        return _mixed(draft, steps, end)
     if changes == 0 and len(steps) == 1 and end == ["return result"] and real:
         # The endpoint's own coroutine is the task: no frame of ours in between.
         lines = [*before, *_late(draft), f"return {call(draft, endpoint)}"]
@@ -59,6 +64,15 @@ def stages(draft: Draft, endpoint: Step, answer: Answer) -> tuple[tuple[Stage, .
     if changes == 1:
         return _two(draft, steps, kinds.index(kinds[-1]), before, end, head), args
     return _mixed(draft, steps, end)
+
+
+def stalls(draft: Draft, endpoint: Node) -> str | None:
+    """Return why reading the files of a form would have to happen on the loop."""
+    if draft.reads and endpoint.kind == "async" and draft.late:
+        return "content of files that functions of the application validate"
+    if draft.reads and goes_on(draft) and not goes_to_thread((*draft.steps, Step(endpoint, {}, ""))[0]):
+        return "content of files in an async route that goes on after its answer"
+    return None
 
 
 def _direct(draft: Draft, endpoint: Step) -> tuple[tuple[Stage, ...], tuple[Arg, ...]]:
@@ -104,7 +118,7 @@ def _mixed(draft: Draft, steps: list[Step], end: list[str]) -> tuple[tuple[Stage
     last = steps[-1]
     two += hop_of_calls(draft, [last], [], scoped=False) if goes_to_thread(last) else _calls(draft, [last], "bare")
     two = _tail([*two, *end])
-    if not first:
+    if not (first or draft.reads):
         return (Stage(make(f"async def {head}:", [*one, *two]), "loop", coroutine=True),), args
     carried = carried_over(draft, one, two)
     return (

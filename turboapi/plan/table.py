@@ -84,7 +84,9 @@ def table(
             plan = -1
             if entry is not None:
                 plan = len(plans)
-                plans.append({"id": plan, "body": entry.body, "max_body": entry.max_body, "params": list(entry.params)})
+                form = {} if entry.form is None else {"form": entry.form}
+                params = list(entry.params)
+                plans.append({"id": plan, "body": entry.body, "max_body": entry.max_body, "params": params, **form})
             routes.append(
                 {
                     "path": facts.path,

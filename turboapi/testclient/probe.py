@@ -27,12 +27,15 @@ class Call:
         "over",
         "refusal",
         "scheme",
+        "scope",
         "server",
         "told",
     )
 
     def __init__(self, scheme: str, server: list[Any]) -> None:
         self.scheme = scheme
+        # What the application got.
+        self.scope: dict[str, Any] = {}
         self.server = server
         # What the application runs in; None: the server's own.
         self.context: Context | None = None
@@ -91,6 +94,7 @@ class Probe:
         scope["root_path"] = self.root_path
         scope["state"] = self._state.copy()
         scope.update(call.told)
+        call.scope = scope
         if scope["type"] == "http":
             scope["extensions"]["http.response.debug"] = {}
 

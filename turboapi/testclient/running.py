@@ -63,7 +63,7 @@ class Running:
         self.probe = probe
         self.address = ("127.0.0.1", listeners.port or 0)
         self.portal: BlockingPortal
-        self._app = app
+        self.app = app
         self._state = lifespan
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -128,7 +128,7 @@ class Running:
         async with BlockingPortal() as portal:
             self.portal = portal
             try:
-                await self._between(Lifespan(self._app, "off" if self._state is None else "on", log=_silent))
+                await self._between(Lifespan(self.app, "off" if self._state is None else "on", log=_silent))
             except asyncio.CancelledError:
                 raise
             except StartupFailed as failed:

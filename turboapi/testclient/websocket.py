@@ -8,8 +8,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+from collections.abc import Callable
 from typing import Any, Literal, NoReturn, Self
 
+from anyio.from_thread import BlockingPortal
 from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
@@ -95,6 +97,21 @@ class WebSocketTestSession:
         if self._call.failure is not None:
             raise self._call.failure
 
+    @property
+    def app(self) -> Callable[..., Any]:
+        """The application."""
+        return self._server.app
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """The scope that the application got; empty before it has begun."""
+        return self._call.scope
+
+    @property
+    def portal(self) -> BlockingPortal:
+        """What runs functions on the application's loop."""
+        return self._server.portal
+
     def send(self, message: dict[str, Any]) -> None:
         """Send what an ASGI message says: `websocket.receive` with text or bytes, or `websocket.disconnect`."""
         if message["type"] == "websocket.disconnect":
@@ -122,8 +139,7 @@ class WebSocketTestSession:
 
     def close(self, code: int = 1000, reason: str | None = None) -> None:
         """Close the conversation; closing again does nothing."""
-        if self._closed is None:
-            self._write(self._protocol.send_close, code, reason or "")
+        self._write(self._protocol.send_close, code, reason or "")
 
     def receive(self) -> dict[str, Any]:
         """Return the next message as the application's ASGI message: `websocket.send` or `websocket.close`."""
@@ -179,8 +195,8 @@ class WebSocketTestSession:
         self.extra_headers = [(name, value) for name, value in fields if name.lower() not in _HANDSHAKE]
 
     def _write(self, method: Any, *args: Any) -> None:
-        if self._closed is not None:
-            return  # nobody reads it
+        if self._protocol.state is not OPEN:
+            return  # nobody reads it: one of the two has closed
         method(*args)
         self._flush()
 

@@ -222,7 +222,6 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
         (401, get("/me")),
         (200, get("/me", authorization("Bearer x"))),
     ],
-    fallback=["POST /token"],
 )
 def oauth2_password_form(trace: Trace) -> FastAPI:
     app = FastAPI()

@@ -8,6 +8,16 @@ Nothing outside of this package imports a private name of theirs.
 
 from .exits import exits_always, late_errors_after_exits, swallowed
 from .fields import body_to_args, is_form, params_know_each_other, params_to_args, probe, raise_request_error
+from .forms import (
+    files_stack,
+    form_basis,
+    form_data,
+    form_limits,
+    form_watch,
+    may_have_files,
+    reads_files,
+    why_no_form,
+)
 from .gate import Waiting, install_gate, pass_gate, waiting
 from .handlers import Fingerprint, fingerprint, read_handler
 from .http import cached_request, streaming_class, streaming_response
@@ -15,7 +25,7 @@ from .pieces import Piece
 from .releases import replaced, unsupported
 from .results import body_allowed, encode_jsonable, own_json, raise_response_error, serialize
 from .routes import Mounts, host_taken, routes
-from .scopes import exit_stacks, form_limits, included_scope, names_route, route_path
+from .scopes import exit_stacks, included_scope, names_route, route_path
 from .stack import Stack, alike, own_handlers, read_stack, telemetry_watch
 from .threads import threaded_iterator
 from .tools import drive
@@ -34,7 +44,11 @@ __all__ = [
     "encode_jsonable",
     "exit_stacks",
     "exits_always",
+    "files_stack",
     "fingerprint",
+    "form_basis",
+    "form_data",
+    "form_watch",
     "form_limits",
     "host_taken",
     "included_scope",
@@ -42,6 +56,8 @@ __all__ = [
     "is_form",
     "late_errors_after_exits",
     "names_route",
+    "may_have_files",
+    "reads_files",
     "own_handlers",
     "own_json",
     "params_know_each_other",
@@ -63,4 +79,5 @@ __all__ = [
     "threaded_iterator",
     "unsupported",
     "waiting",
+    "why_no_form",
 ]

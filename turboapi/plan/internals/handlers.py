@@ -124,6 +124,7 @@ def read_handler(asgi: Any, app: Any) -> Handler | Fallback:
         tree=_node(dependant, overrides if type(overrides) is dict else {}, kind=kind),
         has_body=had["body_field"] is not None,
         form=bool(had["is_body_form"]),
+        form_limits=had.get("form_limits"),
         embed=bool(had["embed_body_fields"]),
         output=_output(had),
         max_body=limit,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,7 +51,7 @@ def routes(
     """
     lists.append(app.router.routes)
     hosts: tuple[Any, ...] = ()
-    for facts in _walk(app.router.routes, lists):
+    for facts in _walk(app.router.routes, lists, getattr(app.router, "form_limits", None) or {}):
         if facts.kind == "host":
             hosts = (*hosts, facts.route)
         elif hosts:
@@ -84,8 +84,9 @@ def _mounted(
             break  # the mount stands behind it
         inner = own if each.mounted is None else replace(each.mounted, prefix=facts.path + each.mounted.prefix)
         table_path = each.table_path and facts.path + each.table_path
-        hosts = (*facts.hosts, *each.hosts)
-        yield replace(each, path=facts.path + each.path, table_path=table_path, mounted=inner, hosts=hosts)
+        path, hosts = facts.path + each.path, (*facts.hosts, *each.hosts)
+        limits = {**facts.form_limits, **each.form_limits}
+        yield replace(each, path=path, table_path=table_path, mounted=inner, hosts=hosts, form_limits=limits)
     yield replace(facts, why="")
 
 
@@ -111,12 +112,17 @@ def _unmountable(outer: Any, around: Stack, facts: RouteFacts, stack: Stack | Fa
     return None
 
 
-def _walk(entries: Sequence[Any], lists: list[list[Any]]) -> Iterator[RouteFacts]:
+def _walk(entries: Sequence[Any], lists: list[list[Any]], limits: Mapping[str, Any]) -> Iterator[RouteFacts]:
     for route in entries:
         if _is_included(route):
-            yield from _walk_included(route, lists)
+            yield from _walk_included(route, lists, limits)
         else:
-            yield from _route(route, route, None)
+            yield from _limited(_route(route, route, None), limits)
+
+
+def _limited(found: Iterator[RouteFacts], limits: Mapping[str, Any]) -> Iterator[RouteFacts]:
+    """The same facts with the limits for forms that hold around them (0.155 on)."""
+    return (replace(each, form_limits=limits) for each in found) if limits else found
 
 
 def _is_included(route: Any) -> bool:
@@ -124,7 +130,7 @@ def _is_included(route: Any) -> bool:
     return included is not None and isinstance(route, included)
 
 
-def _walk_included(included: Any, lists: list[list[Any]]) -> Iterator[RouteFacts]:
+def _walk_included(included: Any, lists: list[list[Any]], limits: Mapping[str, Any]) -> Iterator[RouteFacts]:
     """Routes of a router that FastAPI includes lazily (0.137 on): what counts are its effective candidates."""
     router = included.original_router
     lists.append(router.routes)
@@ -133,13 +139,14 @@ def _walk_included(included: Any, lists: list[list[Any]]) -> Iterator[RouteFacts
     if cls.matches is not own.matches or cls.handle is not own.handle or {"matches", "handle"} & vars(router).keys():
         yield _barrier(included, f"router class {cls.__name__} decides for itself")
         return
+    limits = {**limits, **(getattr(included.include_context, "form_limits", None) or {})}
     for candidate in included.effective_candidates():
         if _is_included(candidate):
-            yield from _walk_included(candidate, lists)
+            yield from _walk_included(candidate, lists, limits)
             continue
         original = candidate.original_route
         if isinstance(original, _routing.APIRoute):
-            yield from _route(original, candidate, included)
+            yield from _limited(_route(original, candidate, included), limits)
         else:
             shown = candidate.starlette_route or original
             yield from _route(shown, shown, included)

@@ -11,7 +11,7 @@ from starlette._utils import get_route_path
 
 from .tools import mentions
 
-__all__ = ["exit_stacks", "form_limits", "included_scope", "names_route", "route_path"]
+__all__ = ["exit_stacks", "included_scope", "names_route", "route_path"]
 
 
 @functools.cache
@@ -41,12 +41,6 @@ def included_scope(included: Any, effective: Any) -> dict[str, Any]:
         _routing._FASTAPI_INCLUDED_ROUTER_KEY: included,
         _routing._FASTAPI_EFFECTIVE_ROUTE_CONTEXT_KEY: effective,
     }
-
-
-def form_limits(app: Any, included: Any) -> bool:
-    """Tell whether a router on the way to a route limits forms, which FastAPI notes in the scope."""
-    context = getattr(included, "include_context", None)
-    return bool(getattr(app.router, "form_limits", None) or getattr(context, "form_limits", None))
 
 
 @functools.cache

@@ -35,7 +35,7 @@ class Failures:
         self._stack = stack
         self._around = around
         self._errors = errors
-        self._route = ((facts, body),)
+        self._route = ((facts, "json" if body else "none"),)
 
     async def send(self, proxy: Any, response: Any, scope: Any, receive: Any, send: Any) -> Response | None:
         """Send the route's response; what that raises may have a handler."""
