@@ -4,14 +4,26 @@ import functools
 from typing import Any, ClassVar
 
 import pytest
+import starlette.middleware.gzip
 from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.httpsredirect import HTTPSRedirectMiddleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from turboapi.plan import CompiledApp, compile_app
 from turboapi.plan.internals.http import dispatch_understood
 
+KNOWN: list[Any] = [
+    (TrustedHostMiddleware, {"allowed_hosts": ["a.test"]}),
+    (SessionMiddleware, {"secret_key": "secret"}),
+    (HTTPSRedirectMiddleware, {}),
+    (CORSMiddleware, {"allow_origins": ["*"]}),
+    (GZipMiddleware, {}),
+]
 HTTP = "compiled" if dispatch_understood() else "ASGI"
 
 
@@ -109,6 +121,78 @@ def test_foreign_middleware_is_found_through(middleware: Any) -> None:
 
 def test_middleware_under_foreign_one_is_its_business() -> None:
     assert [cost for _, cost in costs(built(app_with(Named, Pure)))] == ["ASGI"]
+
+
+def test_middleware_of_starlette_is_compiled_in_any_order() -> None:
+    app = app_with()
+    for cls, options in KNOWN:
+        app.add_middleware(cls, **options)
+        app.add_middleware(Named)
+    app.add_middleware(GZipMiddleware)
+    before = compile_app(app)
+    made = built(app)
+    assert outcome(made) == "compiled"
+    names = [cls.__name__ for cls, _ in KNOWN]
+    if HTTP == "compiled":
+        assert [name for name, _ in costs(made)] == [
+            "GZipMiddleware",
+            *(x for name in names[::-1] for x in ("Named", name)),
+        ]
+        assert {cost for _, cost in costs(made)} == {"compiled"}
+        assert costs(before) == costs(made)
+    assert costs(built(app_with(CORSMiddleware))) == [("CORSMiddleware", "compiled")]
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known[0].__name__)
+def test_only_exact_classes_are_known(known: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cls, options = known
+
+    def costs_of(cls: Any) -> list[str]:
+        app = app_with()
+        app.add_middleware(cls, **options)
+        app.add_middleware(GZipMiddleware)
+        return [cost for _, cost in costs(built(app))]
+
+    assert costs_of(cls) == ["compiled", "compiled"]
+    assert costs_of(type(cls.__name__, (cls,), {"__module__": cls.__module__})) == ["compiled", "ASGI"]
+    original = cls.__call__
+
+    async def patched(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        await original(self, scope, receive, send)
+
+    monkeypatch.setattr(cls, "__call__", patched)
+    assert costs_of(cls)[-1] == "ASGI"
+    monkeypatch.setattr(cls, "__call__", functools.wraps(original)(patched))
+    assert costs_of(cls)[-1] == "ASGI"
+
+
+def test_a_middleware_that_was_given_methods_of_its_own_is_not_known() -> None:
+    app = app_with(CORSMiddleware, GZipMiddleware)
+    app.middleware_stack = app.build_middleware_stack()
+    at: Any = app.middleware_stack
+    while type(at) is not CORSMiddleware:
+        at = at.app
+    assert [cost for _, cost in costs(compile_app(app))] == ["compiled", "compiled"]
+    at.send = at.send
+    assert [cost for _, cost in costs(compile_app(app))] == ["compiled", "ASGI"]
+
+
+def test_responders_of_another_kind_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Responder(starlette.middleware.gzip.GZipResponder):
+        pass
+
+    monkeypatch.setattr(starlette.middleware.gzip, "GZipResponder", Responder)
+    assert [cost for _, cost in costs(built(app_with(GZipMiddleware, Named)))][-1] == "ASGI"
+
+
+def test_a_change_of_settings_is_watched() -> None:
+    app = app_with(GZipMiddleware)
+    origins = ["https://page.test"]
+    app.add_middleware(CORSMiddleware, allow_origins=origins)
+    made = built(app)
+    assert any(each is origins for each in made.watch.lists)
+    settings = [each for each in made.watch.dicts if "minimum_size" in each or "allow_origins" in each]
+    assert len(settings) == 2
 
 
 def test_middleware_that_hides_the_application_is_a_fallback() -> None:

@@ -33,8 +33,6 @@ _PAST = Fallback("it goes on after its answer (yield, background tasks), under m
 _BEHIND = Fallback("it stands behind a route that only the application can match")
 _COVERED = Fallback("it is never reached: a mount at / stands before it")
 
-_COSTS = {"dispatch": "compiled", "foreign": "ASGI"}
-
 
 def compile_known(app: Any) -> CompiledApp:
     """Compile an application of a FastAPI whose modules are where we know them; see `compile_app`."""
@@ -87,7 +85,9 @@ def _made(
         outcome = f"fallback: {made.reason}" if isinstance(made, Fallback) else "compiled"
         if entry is not None or each.why or each.asgi is not None:
             report.append(RouteReport(each.path, each.methods, each.name, outcome))
-    middleware = tuple(MiddlewareReport(piece.name, _COSTS[piece.kind]) for piece in stack.pieces)
+    middleware = [MiddlewareReport(piece.name, piece.cost) for piece in stack.pieces]
+    if cors is not None:
+        middleware.append(MiddlewareReport("CORSMiddleware", "compiled"))
     if not stack.built:
         # The plans come with the application's first request, which makes its middleware.
         found = [(each, None) for each, _ in found]
@@ -113,7 +113,7 @@ def _made(
         table=text,
         plans=tuple(plans),
         report=tuple(report),
-        middleware=middleware,
+        middleware=tuple(middleware),
         watch=watch,
         cors=cors,
         errors=errors,
@@ -234,6 +234,7 @@ def _state(app: Any, stack: Stack, watch: Watch) -> tuple[Any, ...]:
     """Return what the table and the rest are made from beside the routes: identities of what is watched, and values."""
     router = app.router
     pieces = [(each.kind, each.name, getattr(each.middleware, "dispatch_func", None)) for each in stack.pieces]
+    settings = [internals.settings_now(each.middleware) for each in stack.pieces if each.native and stack.built]
     default = getattr(router.default, "__func__", router.default)
     handlers = (stack.exceptions._exception_handlers, stack.exceptions._status_handlers)
     return (
@@ -244,6 +245,7 @@ def _state(app: Any, stack: Stack, watch: Watch) -> tuple[Any, ...]:
         (id(default), id(stack.errors.handler), stack.errors.debug, id(stack.cors)),
         (stack.outside, stack.limited, stack.built),
         tuple((kind, name, id(function)) for kind, name, function in pieces),
+        tuple(settings),
         tuple(id(each) for handler in handlers for pair in handler.items() for each in pair),
         tuple(map(id, (*watch.lists, *watch.dicts))),
         tuple((id(each), name) for each, name in watch.attrs),
@@ -280,7 +282,14 @@ def _watch(app: Any, stack: Stack | None, lists: list[list[Any]]) -> Watch:
     if stack is not None:
         dicts += [stack.exceptions._exception_handlers, stack.exceptions._status_handlers]
         attrs += [(stack.errors, "handler"), (stack.errors, "debug")]
-        attrs += [(piece.middleware, "dispatch_func") for piece in stack.pieces if piece.kind == "dispatch"]
+        for piece in stack.pieces:
+            if piece.kind == "dispatch":
+                attrs.append((piece.middleware, "dispatch_func"))
+            elif piece.native and stack.built:
+                settings = internals.settings_of(piece.middleware)
+                more += settings[0]
+                dicts += settings[1]
+                attrs.append((type(piece.middleware), "__call__"))
     telemetry = internals.telemetry_watch(app)
     return Watch(
         lists=tuple(each for each in (*lists, *more) if isinstance(each, list)),

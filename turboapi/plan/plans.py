@@ -119,7 +119,7 @@ class CompiledApp:
     version: the table's number, another one for each that is made. table: the route table (JSON).
     plans: by their id in the table. cors: None without CORSMiddleware.
     errors: answers exceptions of compiled routes (`_hot.Errors`); None where there are none.
-    middleware: outermost first, without a CORSMiddleware that is the only one.
+    middleware: outermost first.
     notice: a sentence for the log where the whole application is a fallback, else None.
     """
 

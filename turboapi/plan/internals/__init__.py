@@ -21,6 +21,7 @@ from .forms import (
 from .gate import Waiting, install_gate, pass_gate, waiting
 from .handlers import Fingerprint, fingerprint, read_handler
 from .http import cached_request, streaming_class, streaming_response
+from .known import Known, settings_now, settings_of, with_application
 from .pieces import Piece
 from .releases import replaced, unsupported
 from .results import body_allowed, encode_jsonable, own_json, raise_response_error, serialize
@@ -32,6 +33,7 @@ from .tools import drive
 
 __all__ = [
     "Fingerprint",
+    "Known",
     "Mounts",
     "Piece",
     "Stack",
@@ -72,6 +74,8 @@ __all__ = [
     "route_path",
     "routes",
     "serialize",
+    "settings_now",
+    "settings_of",
     "streaming_class",
     "streaming_response",
     "swallowed",
@@ -80,4 +84,5 @@ __all__ = [
     "unsupported",
     "waiting",
     "why_no_form",
+    "with_application",
 ]

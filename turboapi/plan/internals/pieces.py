@@ -13,6 +13,7 @@ from typing import Any, Literal
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from .http import dispatch_understood
+from .known import Known, known_class, known_object
 
 __all__ = ["Piece", "find", "piece_of", "piece_of_class"]
 
@@ -24,9 +25,19 @@ _FAR = 5000
 class Piece:
     """One middleware. kind: "foreign" is known as an ASGI application only. middleware: None before it was made."""
 
-    kind: Literal["dispatch", "foreign"]
+    kind: Literal["dispatch", "foreign"] | Known
     middleware: Any
     name: str
+
+    @property
+    def native(self) -> bool:
+        """Whether it is one of Starlette's own that are known."""
+        return self.kind not in ("dispatch", "foreign")
+
+    @property
+    def cost(self) -> str:
+        """How it runs, in the report's words."""
+        return "ASGI" if self.kind == "foreign" else "compiled"
 
 
 def piece_of(middleware: Any) -> Piece:
@@ -37,13 +48,14 @@ def piece_of(middleware: Any) -> Piece:
     dispatch = isinstance(middleware, BaseHTTPMiddleware) and _dispatches(type(middleware))
     if dispatch and "app" in vars(middleware) and "dispatch_func" in vars(middleware):
         return Piece("dispatch", middleware, name)
-    return Piece("foreign", middleware, name)
+    return Piece(known_object(middleware) or "foreign", middleware, name)
 
 
 def piece_of_class(cls: Any) -> Piece:
     """Return what can be known before the application has made it."""
     dispatch = isinstance(cls, type) and issubclass(cls, BaseHTTPMiddleware) and _dispatches(cls)
-    return Piece("dispatch" if dispatch else "foreign", None, getattr(cls, "__qualname__", repr(cls)))
+    kind = "dispatch" if dispatch else known_class(cls) or "foreign"
+    return Piece(kind, None, getattr(cls, "__qualname__", repr(cls)))
 
 
 def _dispatches(cls: type[Any]) -> bool:

@@ -11,16 +11,28 @@ from starlette.responses import Response
 
 from ..errors import Errors
 from ..facts import RouteFacts
-from ..internals import Stack, install_gate
+from ..internals import Known, Stack, install_gate
 from ..plans import Arg, HotPlan, Stage
 from ..scope import Surroundings
+from .cors import cors
 from .dispatch import dispatching
 from .failures import Failures
 from .foreign import foreign
-from .reply import Layer
+from .gzip import gzip
+from .reply import Failed, Layer
+from .requests import hosts, https
 from .route import Route
+from .session import session
 
 __all__ = ["Chain"]
+
+_NATIVE: dict[Known, Callable[[Any, Layer, Failed | None], Layer]] = {
+    "cors": cors,
+    "gzip": gzip,
+    "hosts": hosts,
+    "https": https,
+    "session": session,
+}
 
 _log = logging.getLogger("turboapi.error")
 
@@ -41,13 +53,19 @@ class Chain:
         failures = Failures(self._stack, self._around, self._errors, facts, body=body)
         layer: Layer = Route(facts, plan, self._around, failures, body=body, reads=self._reads)
         last = len(self._stack.pieces) - 1
+        # What the innermost ones raise over the route's answer is the route's, as long as nothing else has sent it.
+        failed: Failed | None = failures.unsent
         for index, piece in enumerate(reversed(self._stack.pieces)):
             if piece.kind == "foreign":
                 layer = foreign(piece.middleware, layer)
+            elif piece.kind != "dispatch":
+                layer = _NATIVE[piece.kind](piece.middleware, layer, failed)
+                continue
             elif index == last:
                 layer = dispatching(piece.middleware, layer, self._errors.escaped)
             else:
                 layer = dispatching(piece.middleware, layer)
+            failed = None
         stage = Stage(self._entrance(layer), "loop", coroutine=True)
         return dataclasses.replace(plan, stages=(stage,), args=(Arg("proxy"),), encode=None, plain=False, inner=plan)
 

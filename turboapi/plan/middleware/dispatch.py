@@ -79,9 +79,11 @@ def _value(response: Any) -> Response | None:
         return None
     reply: Response = content.reply
     if type(reply) is not Reply:
-        return Reply(status, headers, bytes(reply.body))
-    reply.status_code = status
-    reply.raw_headers = headers
+        reply = Reply(status, headers, bytes(reply.body))
+    else:
+        reply.status_code = status
+        reply.raw_headers = headers
+    reply.pieces = bool(reply.body)
     return reply
 
 

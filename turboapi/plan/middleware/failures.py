@@ -46,6 +46,12 @@ class Failures:
             return await self._handle(proxy, exc, scope, receive, sender)
         return None
 
+    async def unsent(self, proxy: Any, exc: Exception) -> None:
+        """Raise what the route makes of an exception of its `send`, once the response has started."""
+        sender = _Sender(None)
+        sender.started = True
+        await self._handle(proxy, exc, None, None, sender)
+
     async def answer(self, proxy: Any, exc: Exception, scope: Any, receive: Any, send: Any) -> Response | None:
         """Answer the route's exception as the layers inside the middleware do. Raises what they let through."""
         if find_handler(self._stack, exc) is not None:

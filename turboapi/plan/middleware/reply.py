@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-__all__ = ["Layer", "RawHeaders", "Reply", "is_value"]
+__all__ = ["Failed", "Layer", "RawHeaders", "Reply", "field", "in_pieces", "is_value", "with_headers"]
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -15,11 +15,19 @@ RawHeaders = list[tuple[bytes, bytes]]
 # sent, and nothing of it runs any more.
 Layer = Callable[[Any, Any, Any, Any], Awaitable[Response | None]]
 
+# failed(proxy, exc): what sending the route's response has raised, to raise it again as the route would.
+Failed = Callable[[Any, Exception], Awaitable[None]]
+
 _send_itself = Response.__call__
 
 
 class Reply(Response):
-    """Status, raw headers and body, as they are."""
+    """Status, raw headers and body, as they are.
+
+    pieces: a dispatch middleware has had it in its hands, so in Starlette its body and its end are two messages.
+    """
+
+    pieces = False
 
     def __init__(self, status: int, headers: RawHeaders, body: bytes) -> None:
         self.status_code = status
@@ -31,3 +39,24 @@ class Reply(Response):
 def is_value(response: Any) -> bool:
     """Tell whether a response is all there: sending it runs no code but Starlette's."""
     return type(response).__call__ is _send_itself and response.background is None
+
+
+def in_pieces(value: Response) -> bool:
+    """Tell whether a value is one that Starlette would have as several messages of a body."""
+    return type(value) is Reply and value.pieces
+
+
+def with_headers(value: Response, headers: RawHeaders) -> Response:
+    """Return a value with other headers. It is the same object where nobody else can know it."""
+    if type(value) is not Reply:
+        return Reply(value.status_code, headers, bytes(value.body))
+    value.raw_headers = headers
+    return value
+
+
+def field(headers: RawHeaders, name: bytes) -> bytes | None:
+    """Return the value of the first field of that name."""
+    for each, value in headers:
+        if each == name:
+            return value
+    return None
