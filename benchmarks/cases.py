@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-__all__ = ["CASES", "SPECIAL", "Case", "Measurement", "Plan", "plan"]
+from processes import Asked
+
+__all__ = ["CASES", "LOAD", "PARTS", "SPECIAL", "Case", "Measurement", "Plan", "case_of", "plan"]
 
 LOAD = Path(__file__).parent / "load"
 
@@ -16,17 +19,29 @@ LOAD = Path(__file__).parent / "load"
 EVERYONE = ("turboapi", "django-bolt", "granian", "robyn", "uvicorn")
 FLOORED = (*EVERYONE, "turboapi-fasthttp", "fasthttp")
 ASGI = ("turboapi", "granian", "uvicorn")
+JSON = {"content-type": "application/json"}
 
 HELLO = {"message": "hello"}
 SLEPT = {"message": "slept"}
 ITEM = {"name": "a lamp", "price": 12.5, "tags": ["x", "y"]}
 ROWS = [{"id": i, "name": f"row {i}", "price": i + 0.5, "tags": ["a", "b"]} for i in range(100)]
+UPLOADED = 10_000_000
+FORM = b'--part\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n%s\r\n--part--\r\n'
+# What a browser on another site sends, with a session that layers_app has signed.
+BROWSER = {
+    "origin": "http://shop.example",
+    "accept-encoding": "gzip, deflate",
+    "cookie": "session=eyJ2aXNpdHMiOiAxfQ==.awQ56A.ab4teHbk7MkVpmn4OSHtYF2DizM",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """One kind of request. `expect` is the JSON of the answer, checked before anything is measured.
+    """One kind of request. `expect` is the JSON of the answer, or its bytes, checked before anything is measured.
 
+    shows: headers that the answer must have: those of middleware.
+    sends: JSON to post, or (headers, body).
+    script: wrk's, for more than one kind of request.
     group: cases of one group and one number of connections are measured in one interleaving, since figures of
     theirs are divided by each other, or just to share the servers' start.
     """
@@ -38,19 +53,35 @@ class Case:
     connections: tuple[int, ...] = (64,)
     peers: tuple[str, ...] = EVERYONE
     app: str = "fastapi"
-    body: Any = None
+    sends: Any = None
+    headers: Mapping[str, str] = MappingProxyType({})
+    shows: tuple[str, ...] = ()
     script: str | None = None
     group: str = ""
 
     @property
-    def lua(self) -> str | None:
-        """Return the path of wrk's script for this case, None where plain GETs do."""
-        return None if self.script is None else str(LOAD / self.script)
+    def asked(self) -> Asked:
+        """Return the request."""
+        if self.sends is None:
+            return Asked(self.path, self.headers)
+        if isinstance(self.sends, tuple):
+            headers, body = self.sends
+            return Asked(self.path, headers, body)
+        return Asked(self.path, JSON, json.dumps(self.sends).encode())
+
+    def right(self, status: int, headers: Mapping[str, str], body: bytes) -> bool:
+        """Return whether an answer is the one that is due."""
+        same = body == self.expect if isinstance(self.expect, bytes) else json.loads(body) == self.expect
+        return status == 200 and same and all(name in headers for name in self.shows)
 
     @property
-    def payload(self) -> bytes | None:
-        return None if self.body is None else json.dumps(self.body).encode()
+    def lua(self) -> str | None:
+        """Return the path of wrk's script for this case, None where one request does."""
+        return None if self.script is None else str(LOAD / self.script)
 
+
+# How the cases of kinds_app are asked.
+KINDS: dict[str, Any] = {"peers": ASGI, "app": "kinds"}
 
 CASES = (
     Case("async", "`async def`, dict", "/async", HELLO, (64, 1, 8, 512), FLOORED, group="dict"),
@@ -58,14 +89,53 @@ CASES = (
     Case("await", "awaiting a coroutine", "/await", HELLO, group="await"),
     Case("yield", "`await asyncio.sleep(0)`", "/yield", HELLO, group="await"),
     Case("typed", "typed path and query", "/items/42?q=x", {"item_id": 42, "q": "x"}, group="typed"),
-    Case("post", "POST, model in and out", "/items", ITEM, body=ITEM, script="post.lua", group="typed"),
-    Case("rows", "100 rows, response model", "/rows", ROWS),
+    Case("post", "POST, model in and out", "/items", ITEM, sends=ITEM, group="typed"),
+    Case("rows", "100 rows, response model", "/rows", ROWS, group="rows"),
+    Case("rows-post", "100 rows, POST in and out", "/rows", ROWS, peers=ASGI, sends=ROWS, group="rows"),
     Case(
         "dependency",
         "sync dependency, async route",
         "/dependency",
         {"x": 5},
         peers=("turboapi", "django-bolt", "granian", "uvicorn"),
+    ),
+    Case("def-depends", "`def`, sync and sync `yield` dependency", "/def", {"x": 5, "y": 7}, group="depends", **KINDS),
+    Case("sync-yield", "`async def`, sync `yield` dependency", "/sync-yield", {"y": 7}, group="depends", **KINDS),
+    Case("async-yield", "`async def`, async `yield` dependency", "/async-yield", {"y": 9}, group="depends", **KINDS),
+    Case("plain", "the same without any of it", "/plain", HELLO, group="around", **KINDS),
+    Case(
+        "header",
+        '`@app.middleware("http")`, a header',
+        "/plain",
+        HELLO,
+        peers=ASGI,
+        app="header",
+        shows=("x-served-by",),
+        group="around",
+    ),
+    Case(
+        "layers",
+        "the same, CORS, GZip, session cookie",
+        "/plain",
+        HELLO,
+        peers=ASGI,
+        app="layers",
+        headers=BROWSER,
+        shows=("x-served-by", "access-control-allow-origin", "vary", "set-cookie"),
+        group="around",
+    ),
+    Case("background", "background task, `async def`", "/background", HELLO, group="around", **KINDS),
+    Case("background-def", "background task, `def`", "/background-def", HELLO, group="around", **KINDS),
+    Case("stream", "stream of 20 chunks of 100 bytes", "/stream", 2000 * b"x", **KINDS),
+    # More connections would give too few answers of the slower servers in a few seconds.
+    Case(
+        "upload",
+        "upload of 10 MB",
+        "/upload",
+        {"size": UPLOADED},
+        (4,),
+        sends=({"content-type": "multipart/form-data; boundary=part"}, FORM % bytes(UPLOADED)),
+        **KINDS,
     ),
     Case("sleep", "`await asyncio.sleep(0.01)`", "/sleep", SLEPT, (256,)),
     # robyn and django-bolt need seconds per request at 512 connections: no figure of a short run.
@@ -75,8 +145,34 @@ CASES = (
     Case("raw", "raw ASGI application", "/", HELLO, peers=ASGI, app="asgi"),
 )
 
-# Measured by their own modules, see run.py; the figures stand in the results beside the others.
-SPECIAL = ("echo", "rare", "mixed", "rest", "idle", "start", "floor")
+# Measured by their own modules, see run.py: the points that each gives, which stand in the results beside the others.
+SPECIAL = {
+    "echo": ("echo@64", "raw echo@64"),
+    "database": ("database@64", "asyncpg and pydantic alone@64"),
+    "rare": ("rare@64",),
+    "mixed": ("alone@32", "beside sleeping def@32", "beside computing def@32"),
+    "rest": ("at rest",),
+    "idle": ("idle",),
+    "start": ("start",),
+    "floor": ("pydantic-core for 100 rows",),
+}
+
+# What can be asked for by one name.
+PARTS = {
+    "routes": ("async", "def", "await", "yield", "typed", "post", "mix", "raw"),
+    "waiting": ("sleep", "block", "rare", "mixed"),
+    "dependencies": ("dependency", "def-depends", "sync-yield", "async-yield"),
+    "middleware": ("plain", "header", "layers", "background", "background-def"),
+    "bodies": ("rows", "rows-post", "floor", "stream", "upload"),
+    "websocket": ("echo",),
+    "database": ("database",),
+    "process": ("rest", "idle", "start"),
+}
+
+
+def case_of(point: str) -> str:
+    """Return the name of the case or measurement that a point of the results belongs to."""
+    return next((name for name, points in SPECIAL.items() if point in points), point.split("@")[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from cases import case_of
 
 __all__ = ["BOUNDS", "Bound", "Verdict", "judge", "needed"]
 
@@ -15,6 +17,7 @@ __all__ = ["BOUNDS", "Bound", "Verdict", "judge", "needed"]
 class Bound:
     """One line: `figure`, divided by `over` where that is given, is at least or at most `limit`.
 
+    less: a figure that is taken off both before.
     instead: another bound that does as well.
     """
 
@@ -24,14 +27,16 @@ class Bound:
     at_most: float | None = None
     at_least: float | None = None
     over: str | None = None
+    less: str | None = None
     instead: Bound | None = None
 
     def value(self, points: dict[str, Any]) -> float:
         """Return what was measured. Raises LookupError with the reason when it was not."""
-        got = _figure(points, self.figure)
+        off = 0.0 if self.less is None else _figure(points, self.less)
+        got = _figure(points, self.figure) - off
         if self.over is None:
             return got
-        return got / (_figure(points, self.over) or float("nan"))
+        return got / ((_figure(points, self.over) - off) or float("nan"))
 
     def holds(self, value: float) -> bool:
         """Return whether a value is within the bound."""
@@ -43,7 +48,7 @@ class Bound:
 
     def figures(self) -> list[str]:
         """Return every figure that the line needs."""
-        own = [self.figure] + ([] if self.over is None else [self.over])
+        own = [figure for figure in (self.figure, self.over, self.less) if figure is not None]
         return own + ([] if self.instead is None else self.instead.figures())
 
 
@@ -61,9 +66,15 @@ class Verdict:
         return f"{self.bound.case}: {self.bound.says}: {got} ({self.bound.limit})"
 
 
-def judge(points: dict[str, Any]) -> list[Verdict]:
-    """Hold the results against every bound, in order."""
-    return [_judge(bound, points) for bound in BOUNDS]
+def judge(points: dict[str, Any], cases: Collection[str] = ()) -> list[Verdict]:
+    """Hold the results against every bound, in order; against those of some cases only where these are named."""
+    return [_judge(bound, points) for bound in BOUNDS if not cases or _is_of(bound, cases)]
+
+
+def _is_of(bound: Bound, cases: Collection[str]) -> bool:
+    """Return whether everything a bound needs is among what was asked for: a case's name, or with its connections."""
+    points = {figure.split("/")[0] for figure in bound.figures()}
+    return all(point in cases or case_of(point) in cases for point in points)
 
 
 def needed() -> list[tuple[str, str]]:
@@ -110,6 +121,12 @@ def _against(case: str, point: str, figure: str, peers: dict[str, float]) -> Ite
         )
 
 
+def _adds(case: str, point: str, limit: float) -> Bound:
+    """Return the line for what a request costs more than one of the case `plain`."""
+    words, plain = "us of CPU more than the route without it", "plain@64/turboapi/cpu_us"
+    return Bound(case, words, f"{point}/turboapi/cpu_us", less=plain, at_most=limit)
+
+
 BOUNDS: tuple[Bound, ...] = (
     *_against("async def, dict", "async@64", "cpu_us", {"fasthttp": 1.05, "django-bolt": 0.72}),
     *_against("async def, dict", "async@64", "rps", {"uvicorn": 13, "django-bolt": 1.35}),
@@ -137,7 +154,29 @@ BOUNDS: tuple[Bound, ...] = (
     *_against("typed path and query", "typed@64", "cpu_us", {"django-bolt": 0.68}),
     *_against("POST, model in and out", "post@64", "cpu_us", {"django-bolt": 0.75}),
     *_against("100 rows, response model", "rows@64", "rps", {"uvicorn": 2}),
+    *_against("100 rows, POST in and out", "rows-post@64", "rps", {"uvicorn": 2}),
     *_against("sync dependency, async route", "dependency@64", "rps", {"uvicorn": 12}),
+    *_against("def, sync and sync yield dependency", "def-depends@64", "rps", {"uvicorn": 40}),
+    *_against("async def, sync yield dependency", "sync-yield@64", "rps", {"uvicorn": 12}),
+    *_against("async def, async yield dependency", "async-yield@64", "rps", {"uvicorn": 10}),
+    *_against("middleware that sets a header", "header@64", "rps", {"uvicorn": 20}),
+    _adds("middleware that sets a header", "header@64", 12),
+    *_against("the same, CORS, GZip, session cookie", "layers@64", "rps", {"uvicorn": 12}),
+    _adds("background task, async def", "background@64", 12),
+    *_against("background task, def", "background-def@64", "rps", {"uvicorn": 15}),
+    _adds("background task, def", "background-def@64", 12),
+    *_against("stream of 20 chunks", "stream@64", "rps", {"uvicorn": 8}),
+    *_against("upload of 10 MB", "upload@4", "rps", {"uvicorn": 3}),
+    Bound("upload of 10 MB", "MB that memory grows over the rounds", "upload@4/turboapi/rss_grown_mb", at_most=2),
+    *_against("application with PostgreSQL", "database@64", "rps", {"uvicorn": 2}),
+    Bound(
+        "application with PostgreSQL",
+        "CPU per request without asyncpg and pydantic, over that of uvicorn",
+        "database@64/turboapi/cpu_us",
+        over="database@64/uvicorn/cpu_us",
+        less="asyncpg and pydantic alone@64/turboapi/cpu_us",
+        at_most=0.3,
+    ),
     Bound(
         "await asyncio.sleep(0.01)",
         "requests/s at 256 connections",

@@ -6,6 +6,7 @@ python benchmarks/echo.py [--seconds 3] [--rounds 3]
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import subprocess
 
@@ -29,22 +30,19 @@ def echo(python: Python, seconds: int, rounds: int) -> special.Points:
     program = echoload()
     points: special.Points = {}
     for name, (app, peers) in PEERS.items():
-        runs: dict[str, list[measure.Run]] = {}
         with contextlib.ExitStack() as stack:
             servers: dict[str, Process] = {}
             for peer in peers:
                 with contextlib.suppress(NotAvailable):
                     servers[peer] = stack.enter_context(start(peer, python, app))
                     servers[peer].wait_until_ready("/async" if app == "fastapi" else "/")
-            for peer, server in servers.items():
-                _load(program, server, 1)
-                runs[peer] = []
-            for number in range(rounds):
-                for peer in list(runs) if number % 2 == 0 else list(reversed(runs)):
-                    server = servers[peer]
-                    runs[peer].append(measure.taken(server, lambda server=server: _load(program, server, seconds)))
-        points[f"{name}@{CONNECTIONS}"] = {peer: measure.summary(of) for peer, of in runs.items()}
+            takers = {peer: functools.partial(_taken, program, server) for peer, server in servers.items()}
+            points[f"{name}@{CONNECTIONS}"] = measure.in_turn(takers, seconds, rounds)
     return points
+
+
+def _taken(program: str, server: Process, seconds: int) -> measure.Run:
+    return measure.taken(server, lambda: _load(program, server, seconds))
 
 
 def _load(program: str, server: Process, seconds: int) -> measure.Load:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = ["BUILD", "ROOT", "NotAvailable", "Python", "echoload", "fasthttpd", "versions"]
@@ -21,6 +24,8 @@ PINNED = {
     "robyn": ("robyn==0.88.0", "orjson==3.13.0"),
     "plot": ("matplotlib==3.11.2",),
 }
+# What the applications need beside FastAPI: the same files for every server, by PYTHONPATH.
+APPS = ("asyncpg==0.32.0", "itsdangerous==2.2.0", "python-multipart==0.0.34")
 SHARED = {
     "asgi": ("fastapi", "starlette", "pydantic", "pydantic-core", "uvloop"),
     "bolt": ("uvloop",),
@@ -76,16 +81,32 @@ class Python:
         folder = BUILD / f"python{self.short}" / name
         python = folder / "bin" / "python"
         wanted = [*PINNED[name], *(f"{p}=={self.packages[p]}" for p in SHARED[name] if p in self.packages)]
+        with self._filling(folder, wanted) as missing:
+            if missing:
+                _run([self.executable, "-m", "venv", "--clear", str(folder)], f"making {folder.relative_to(ROOT)}")
+                _pip(str(python), *wanted)
+        return str(python)
+
+    @functools.cache  # noqa: B019
+    def packages_for_apps(self) -> str:
+        """Return the folder with what the applications import, filled on first use. Raises NotAvailable."""
+        folder = BUILD / f"python{self.short}" / "apps"
+        with self._filling(folder, [*APPS]) as missing:
+            if missing:
+                shutil.rmtree(folder, ignore_errors=True)
+                _pip(self.executable, "--no-deps", "--target", str(folder), *APPS)
+        return str(folder)
+
+    @contextlib.contextmanager
+    def _filling(self, folder: Path, wanted: list[str]) -> Iterator[bool]:
+        """Give whether the folder lacks what is wanted; it is marked as filled afterwards."""
         mark = folder / "installed"
         content = hashlib.sha256(repr((self.version, wanted)).encode()).hexdigest()
-        if mark.exists() and mark.read_text() == content:
-            return str(python)
-        print(f"installing {', '.join(wanted)} into {folder.relative_to(ROOT)}", flush=True)
-        _run([self.executable, "-m", "venv", "--clear", str(folder)], f"making {folder.relative_to(ROOT)}")
-        pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "-q", "--only-binary=:all:"]
-        _run([*pip, *wanted], f"installing {' '.join(wanted)}")
+        missing = not mark.exists() or mark.read_text() != content
+        if missing:
+            print(f"installing {', '.join(wanted)} into {folder.relative_to(ROOT)}", flush=True)
+        yield missing
         mark.write_text(content)
-        return str(python)
 
 
 def fasthttpd() -> str:
@@ -117,12 +138,17 @@ def _program(name: str) -> str:
 
 def versions() -> dict[str, str]:
     """Return the pinned release of each peer, and of fasthttp as go.mod has it."""
-    pins = dict(pin.split("==") for name in ("asgi", "bolt", "robyn") for pin in PINNED[name])
+    pins = dict(pin.split("==") for group in (PINNED["asgi"], PINNED["bolt"], PINNED["robyn"], APPS) for pin in group)
     for line in (ROOT / "go.mod").read_text().splitlines():
         words = line.split()
         if words and words[0] == "github.com/valyala/fasthttp":
             pins["fasthttp"] = words[1].lstrip("v")
     return pins
+
+
+def _pip(python: str, *wanted: str) -> None:
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q", "--only-binary=:all:"]
+    _run([*pip, *wanted], f"installing {' '.join(wanted)}")
 
 
 def _run(command: list[str], what: str) -> None:

@@ -8,16 +8,19 @@ import resource
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
-from processes import Process, children_die_with_us
+from processes import Asked, Process, children_die_with_us
 
-__all__ = ["Load", "LoadFailed", "Run", "busy", "have_wrk", "measure", "summary", "taken", "wrk"]
+__all__ = ["Load", "LoadFailed", "Run", "busy", "have_wrk", "in_turn", "measure", "summary", "taken", "wrk"]
 
+_SEND = str(Path(__file__).parent / "load" / "send.lua")
 # Longer than any answer takes: a slow server is slow, it does not fail.
 _ANSWER_SECONDS = 20
 _CPUS = os.cpu_count() or 1
@@ -64,13 +67,27 @@ def have_wrk() -> str | None:
     return None
 
 
-def wrk(port: int, path: str, *, connections: int, seconds: int, lua: str | None = None) -> Load:
-    """Run wrk with one thread and return what it saw. Raises LoadFailed."""
+def wrk(port: int, asked: Asked | str, *, connections: int, seconds: int, lua: str | None = None) -> Load:
+    """Run wrk with one thread and return what it saw; a plain path is a GET. Raises LoadFailed.
+
+    lua: a script of wrk's that makes the requests, of which there is more than one.
+    """
+    asked = Asked(asked) if isinstance(asked, str) else asked
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"--timeout={_ANSWER_SECONDS}s", "--latency"]
-    if lua is not None:
-        command += ["-s", lua]
+    for name, value in asked.headers.items():
+        command += ["-H", f"{name}: {value}"]
+    url = f"http://127.0.0.1:{port}{asked.path}"
+    if asked.body is None:
+        return _wrk([*command, *([] if lua is None else ["-s", lua]), url], seconds)
+    with tempfile.NamedTemporaryFile() as body:
+        body.write(asked.body)
+        body.flush()
+        return _wrk([*command, "-s", _SEND, url, "--", body.name], seconds)
+
+
+def _wrk(command: list[str], seconds: int) -> Load:
     process = subprocess.Popen(
-        [*command, f"http://127.0.0.1:{port}{path}"],
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -107,9 +124,20 @@ def _percentile(text: str, percent: int) -> float:
     return round(float(found[1]) * _UNITS_MS[found[2]], 4)
 
 
-def measure(server: Process, path: str, *, connections: int, seconds: int, lua: str | None = None) -> Run:
+def measure(server: Process, asked: Asked | str, *, connections: int, seconds: int, lua: str | None = None) -> Run:
     """Load a server by wrk and return the figures. Raises LoadFailed."""
-    return taken(server, lambda: wrk(server.port, path, connections=connections, seconds=seconds, lua=lua))
+    return taken(server, lambda: wrk(server.port, asked, connections=connections, seconds=seconds, lua=lua))
+
+
+def in_turn(takers: Mapping[str, Callable[[int], Run]], seconds: int, rounds: int) -> dict[str, dict[str, Any]]:
+    """Let each run for so many seconds, after one to warm up, forwards and backwards in turn; return summaries."""
+    for take in takers.values():
+        take(1)
+    runs: dict[str, list[Run]] = {name: [] for name in takers}
+    for number in range(rounds):
+        for name in list(takers) if number % 2 == 0 else list(reversed(takers)):
+            runs[name].append(takers[name](seconds))
+    return {name: summary(of) for name, of in runs.items()}
 
 
 def taken(server: Process, load_it: Callable[[], Load]) -> Run:
@@ -134,7 +162,7 @@ def taken(server: Process, load_it: Callable[[], Load]) -> Run:
 
 
 def summary(runs: list[Run]) -> dict[str, Any]:
-    """Return the medians of runs, the spread of the primary figure ((max - min) / median), and the runs."""
+    """Return the medians of runs, the spreads ((max - min) / median), how far resident memory grew, and the runs."""
     figures: dict[str, Any] = {
         name: round(median(getattr(run, name) for run in runs), 4)
         for name in ("rps", "cpu_us", "p50_ms", "p99_ms", "rss_mb")
@@ -142,6 +170,7 @@ def summary(runs: list[Run]) -> dict[str, Any]:
     for name in ("rps", "cpu_us"):
         values = [getattr(run, name) for run in runs]
         figures[f"{name}_spread"] = round((max(values) - min(values)) / (figures[name] or 1), 3)
+    figures["rss_grown_mb"] = round(runs[-1].rss_mb - runs[0].rss_mb, 1)
     return figures | {"others": max(run.others for run in runs), "runs": [asdict(run) for run in runs]}
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ __all__ = ["PEERS", "Peer", "start", "start_counted"]
 APPS = Path(__file__).parent / "apps"
 HERE = "127.0.0.1"
 LOGS = BUILD / "logs"
+# The applications that need nothing but FastAPI.
+BARE = ("fastapi", "asgi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,17 @@ PEERS = {
 }
 
 
-def start(name: str, python: Python, app: str = "fastapi") -> Process:
-    """Start a server with apps/{app}_app.py. Raises NotAvailable; the caller waits until it is ready."""
+def start(name: str, python: Python, app: str = "fastapi", environment: Mapping[str, str] | None = None) -> Process:
+    """Start a server with apps/{app}_app.py. Raises NotAvailable; the caller waits until it is ready.
+
+    environment: variables beside ours.
+    """
     port = free_port()
     command = PEERS[name].command(python, app, port)
-    return Process(name, command, port=port, cwd=APPS, log=LOGS / f"{name}-{app}.log")
+    variables = {**os.environ, **(environment or {})}
+    if app not in BARE:
+        variables["PYTHONPATH"] = python.packages_for_apps()
+    return Process(name, command, port=port, cwd=APPS, log=LOGS / f"{name}-{app}.log", env=variables)
 
 
 def start_counted(python: Python, transport: str = "auto", **popen: Any) -> Process:

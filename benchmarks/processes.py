@@ -10,11 +10,12 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["DidNotStart", "Process", "children_die_with_us", "free_port", "get"]
+__all__ = ["Asked", "DidNotStart", "Process", "children_die_with_us", "free_port", "get"]
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_PDEATHSIG = 1
@@ -44,16 +45,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def get(port: int, path: str, body: bytes | None = None, *, timeout: float = 10.0) -> tuple[int, bytes]:
-    """Return status and body of one request to 127.0.0.1; a body makes it a POST of JSON."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
-    with contextlib.closing(connection):
-        if body is None:
-            connection.request("GET", path)
-        else:
-            connection.request("POST", path, body, {"content-type": "application/json"})
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked: a GET, or a POST where there is a body."""
+
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+    def once(self, port: int, *, timeout: float = 10.0) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask 127.0.0.1 once; return status, headers and body of the answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        with contextlib.closing(connection):
+            connection.request("GET" if self.body is None else "POST", self.path, self.body, dict(self.headers))
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+
+
+def get(port: int, path: str, *, timeout: float = 10.0) -> tuple[int, bytes]:
+    """Return status and body of one GET from 127.0.0.1."""
+    status, _headers, body = Asked(path).once(port, timeout=timeout)
+    return status, body
 
 
 class Process:

@@ -29,7 +29,7 @@ def resting(python: Python, seconds: int, _rounds: int) -> special.Points:
             fresh = server.rss()
             for case in CASES:
                 if case.name in LOADS:
-                    measure.wrk(server.port, case.path, connections=64, seconds=max(1, seconds // 2), lua=case.lua)
+                    measure.wrk(server.port, case.asked, connections=64, seconds=max(1, seconds // 2))
             loaded = server.rss()
             time.sleep(REST_SECONDS)
             figures[name] = {"fresh_mb": fresh / 1e6, "loaded_mb": loaded / 1e6, "rss_mb": server.rss() / 1e6}

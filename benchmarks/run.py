@@ -24,13 +24,14 @@ import check
 import measure
 import report
 import special
-from cases import SPECIAL, Measurement, Plan, plan
+from cases import PARTS, SPECIAL, Measurement, Plan, plan
+from database import database
 from echo import echo
 from fairness import mixed, rare
 from idle_connections import idle
 from install import NotAvailable, Python, versions
 from peers import PEERS, start
-from processes import DidNotStart, Process, get
+from processes import DidNotStart, Process
 from resting import resting
 from rows_floor import floor
 from startup import startup
@@ -40,6 +41,7 @@ RESULTS = Path(__file__).parent / "results"
 PINNED = (3, 13)
 SPECIAL_RUNS: dict[str, special.Measured] = {
     "echo": echo,
+    "database": database,
     "rare": rare,
     "mixed": mixed,
     "rest": resting,
@@ -156,18 +158,18 @@ class Bench:
     def _answers(self, m: Measurement, servers: dict[tuple[str, str], Process]) -> bool:
         """Ask once, and return whether the answer is the right one: figures of wrong answers are worth nothing."""
         try:
-            status, body = get(servers[m.peer, m.case.app].port, m.case.path, m.case.payload)
-            right = status == 200 and json.loads(body) == m.case.expect
+            status, headers, body = m.case.asked.once(servers[m.peer, m.case.app].port)
+            right = m.case.right(status, headers, body)
         except TROUBLE as trouble:
-            status, body, right = 0, str(trouble).encode(), False
+            status, headers, body, right = 0, {}, str(trouble).encode(), False
         if not right:
-            self._failed(m, f"answered {status} with {body[:200]!r}")
+            self._failed(m, f"answered {status} with {body[:200]!r}, {dict(headers)}")
         return right
 
     def _load(self, m: Measurement, servers: dict[tuple[str, str], Process], seconds: int) -> measure.Run | None:
         server = servers[m.peer, m.case.app]
         try:
-            return measure.measure(server, m.case.path, connections=m.connections, seconds=seconds, lua=m.case.lua)
+            return measure.measure(server, m.case.asked, connections=m.connections, seconds=seconds, lua=m.case.lua)
         except measure.LoadFailed as trouble:
             self._failed(m, str(trouble))
             return None
@@ -217,18 +219,21 @@ def arguments() -> argparse.Namespace:
     names = sorted({m.case.name for group in plan() for m in group.measurements} | set(SPECIAL))
     add = parser.add_argument
     add("--case", action="append", default=[], metavar="NAME", help=f"only this: {' '.join(names)}, or as async@64")
+    add("--only", nargs="+", default=[], choices=list(PARTS), metavar="PART", help=f"only these: {', '.join(PARTS)}")
     add("--peer", action="append", default=[], choices=list(PEERS), help="only this server")
     add("--seconds", type=int, help="seconds of each load (default: 3; short: 2)")
     add("--rounds", type=int, default=3, help="rounds over the servers (default: 3)")
-    add("--minutes", type=float, help="begin nothing after so long (default: 30; short: 6)")
+    add("--minutes", type=float, help="begin nothing after so long (default: 30; short: 15)")
     add("--short", action="store_true", help="only what the ratios need")
     add("--check", action="store_true", help="short, and fail when a ratio is missed")
     add("--python", default=sys.executable, help="a Python that TurboAPI is installed for (default: this one)")
+    add("--label", help="the results' name (default: latest for a full run, else the time)")
     add("--no-plots", action="store_true", help="draw no pictures")
     given = parser.parse_args()
     given.short = given.short or given.check
     given.seconds = given.seconds or (2 if given.short else 3)
-    given.minutes = given.minutes or (6 if given.short else 30)
+    given.minutes = given.minutes or (15 if given.short else 30)
+    given.case += [case for part in given.only for case in PARTS[part]]
     unknown = {case.split("@")[0] for case in given.case} - set(names)
     if unknown:
         parser.error(f"there is no case {unknown.pop()!r}; there are {', '.join(names)}")
@@ -253,6 +258,8 @@ def fail(sentence: str) -> None:
 def label(bench: Bench) -> str:
     """Return the name of the results: a full run is the latest, anything else carries its time."""
     given, python = bench.given, bench.python
+    if given.label:
+        return str(given.label)
     if not (given.short or given.case or given.peer or bench.cut):
         return "latest" if python.version[:2] == PINNED else f"latest-{python.short}"
     return f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{'short' if given.short else 'part'}-{python.short}"
@@ -271,8 +278,10 @@ def main() -> int:
         fail(str(trouble))
     groups = plan(cases=given.case, peers=given.peer, only=check.needed() if given.short else None)
     # Before the clock runs.
+    with contextlib.suppress(NotAvailable):  # told with the first case that needs it
+        python.packages_for_apps()
     for peer in dict.fromkeys(m.peer for group in groups for m in group.measurements):
-        with contextlib.suppress(NotAvailable):  # told with its first case
+        with contextlib.suppress(NotAvailable):
             PEERS[peer].command(python, "fastapi", 0)
     busy = measure.busy()
     if busy > 0.1:
@@ -292,7 +301,7 @@ def main() -> int:
     write(bench, label(bench))
     if not given.check:
         return 0
-    verdicts = check.judge(bench.points)
+    verdicts = check.judge(bench.points, given.case)
     missed = [verdict for verdict in verdicts if not verdict.holds]
     say("")
     for verdict in verdicts:

@@ -19,26 +19,26 @@ from statistics import median
 from typing import Any
 
 import measure
-from cases import LOAD
+from cases import CASES, LOAD
 from counted import PIPES, counters
 from install import Python
 from peers import start_counted
-from processes import DidNotStart, Process
+from processes import Asked, DidNotStart, Process
 from soak_client import Checker, Wrong
 
 RESULTS = Path(__file__).parent / "results"
-LOADS: tuple[tuple[str, int, str | None], ...] = (
-    ("/async", 64, None),
-    ("/def", 64, None),
-    ("/items", 32, "post.lua"),
-    ("/sleep", 256, None),
-    ("/block", 300, None),
-    ("/rows", 8, None),
-    ("/async", 128, "mix.lua"),
-    ("/stream", 32, None),
-    ("/rare", 64, None),
-    ("/items/1?q=x", 512, None),
-    ("/yield", 1, None),
+LOADS: tuple[tuple[Asked, int, str | None], ...] = (
+    (Asked("/async"), 64, None),
+    (Asked("/def"), 64, None),
+    (next(case.asked for case in CASES if case.name == "post"), 32, None),
+    (Asked("/sleep"), 256, None),
+    (Asked("/block"), 300, None),
+    (Asked("/rows"), 8, None),
+    (Asked("/async"), 128, "mix.lua"),
+    (Asked("/stream"), 32, None),
+    (Asked("/rare"), 64, None),
+    (Asked("/items/1?q=x"), 512, None),
+    (Asked("/yield"), 1, None),
 )
 LOAD_SECONDS = 10
 CLIENTS = 24
@@ -103,16 +103,16 @@ class Soak:
             self._fail(f"{type(error).__name__}: {error}")
 
     async def _load(self) -> None:
-        for path, connections, script in itertools.cycle(LOADS):
+        for asked, connections, script in itertools.cycle(LOADS):
             if self.stop.is_set():
                 return
             lua = None if script is None else str(LOAD / script)
             try:
                 load = await asyncio.to_thread(
-                    measure.wrk, self.server.port, path, connections=connections, seconds=LOAD_SECONDS, lua=lua
+                    measure.wrk, self.server.port, asked, connections=connections, seconds=LOAD_SECONDS, lua=lua
                 )
             except measure.LoadFailed as error:
-                self._fail(f"wrk, {path} at {connections}: {error}")
+                self._fail(f"wrk, {asked.path} at {connections}: {error}")
             else:
                 self.loaded += load.requests
 

@@ -68,6 +68,11 @@ async def rows():
     return ROWS
 
 
+@app.post("/rows", response_model=list[Row])
+async def store(rows: list[Row]):
+    return rows
+
+
 def five():
     return 5
 
