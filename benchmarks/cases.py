@@ -155,6 +155,8 @@ SPECIAL = {
     "idle": ("idle",),
     "start": ("start",),
     "floor": ("pydantic-core for 100 rows",),
+    # No ratio speaks of these.
+    "choice": (),
 }
 
 # What can be asked for by one name.
@@ -167,6 +169,7 @@ PARTS = {
     "websocket": ("echo",),
     "database": ("database",),
     "process": ("rest", "idle", "start"),
+    "choice": ("choice",),
 }
 
 

@@ -22,14 +22,16 @@ from typing import Any
 
 import check
 import measure
+import pages
 import report
 import special
 from cases import PARTS, SPECIAL, Measurement, Plan, plan
+from choice import choice
 from database import database
 from echo import echo
 from fairness import mixed, rare
 from idle_connections import idle
-from install import NotAvailable, Python, versions
+from install import ROOT, NotAvailable, Python, versions
 from peers import PEERS, start
 from processes import DidNotStart, Process
 from resting import resting
@@ -37,6 +39,7 @@ from rows_floor import floor
 from startup import startup
 
 RESULTS = Path(__file__).parent / "results"
+PICTURES = ROOT / "docs" / "pictures"
 # The Python whose figures are the curated ones.
 PINNED = (3, 13)
 SPECIAL_RUNS: dict[str, special.Measured] = {
@@ -48,6 +51,7 @@ SPECIAL_RUNS: dict[str, special.Measured] = {
     "idle": idle,
     "start": startup,
     "floor": floor,
+    "choice": choice,
 }
 # What a server can do to a measurement; it is noted, and the run goes on.
 TROUBLE = (
@@ -208,9 +212,14 @@ def write(bench: Bench, label: str) -> Path:
     if not bench.given.no_plots:
         try:
             plotter = bench.python.environment("plot")
-            subprocess.run([plotter, str(Path(__file__).with_name("plot.py")), str(path)], check=True, timeout=120)
+            command = [plotter, str(Path(__file__).with_name("plot.py")), str(path)]
+            subprocess.run(command + ([str(PICTURES)] if bench.given.docs else []), check=True, timeout=120)
         except (NotAvailable, subprocess.SubprocessError) as trouble:
             say(f"no pictures: {trouble}")
+    for name, table in pages.tables(results).items():
+        say(f"\n{name}\n\n{table}")
+    if bench.given.docs:
+        say(f"\nchanged: {', '.join(pages.fill(results)) or 'nothing'}")
     return path
 
 
@@ -223,16 +232,20 @@ def arguments() -> argparse.Namespace:
     add("--peer", action="append", default=[], choices=list(PEERS), help="only this server")
     add("--seconds", type=int, help="seconds of each load (default: 3; short: 2)")
     add("--rounds", type=int, default=3, help="rounds over the servers (default: 3)")
-    add("--minutes", type=float, help="begin nothing after so long (default: 30; short: 15)")
+    add("--minutes", type=float, help="begin nothing after so long (default: 40; short: 15)")
     add("--short", action="store_true", help="only what the ratios need")
     add("--check", action="store_true", help="short, and fail when a ratio is missed")
     add("--python", default=sys.executable, help="a Python that TurboAPI is installed for (default: this one)")
-    add("--label", help="the results' name (default: latest for a full run, else the time)")
+    add(
+        "--docs",
+        action="store_true",
+        help="the results become the latest, and go into the tables and pictures of docs/",
+    )
     add("--no-plots", action="store_true", help="draw no pictures")
     given = parser.parse_args()
     given.short = given.short or given.check
     given.seconds = given.seconds or (2 if given.short else 3)
-    given.minutes = given.minutes or (15 if given.short else 30)
+    given.minutes = given.minutes or (15 if given.short else 40)
     given.case += [case for part in given.only for case in PARTS[part]]
     unknown = {case.split("@")[0] for case in given.case} - set(names)
     if unknown:
@@ -246,8 +259,8 @@ def special_cases(given: argparse.Namespace) -> list[str]:
         return []
     if given.case:
         return [name for name in SPECIAL if name in given.case]
-    # No ratio speaks of the floor.
-    return [name for name in SPECIAL if not (given.short and name == "floor")]
+    # No ratio speaks of the choice: it is for a page of the documentation.
+    return [name for name in SPECIAL if given.docs or not (given.short and name == "choice")]
 
 
 def fail(sentence: str) -> None:
@@ -258,9 +271,7 @@ def fail(sentence: str) -> None:
 def label(bench: Bench) -> str:
     """Return the name of the results: a full run is the latest, anything else carries its time."""
     given, python = bench.given, bench.python
-    if given.label:
-        return str(given.label)
-    if not (given.short or given.case or given.peer or bench.cut):
+    if given.docs or not (given.short or given.case or given.peer or bench.cut):
         return "latest" if python.version[:2] == PINNED else f"latest-{python.short}"
     return f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{'short' if given.short else 'part'}-{python.short}"
 
