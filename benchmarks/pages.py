@@ -131,7 +131,8 @@ def _missed(points: Points) -> list[list[str]]:
     for verdict in judge(points):
         if not verdict.holds and verdict.value is not None:
             bound = verdict.bound
-            lines.append([f"{bound.case}: {bound.says}", bound.limit, f"{verdict.value:,.3f}" if verdict.value < 1000 else f"{verdict.value:,.0f}"])
+            value = f"{verdict.value:,.0f}" if verdict.value >= 1000 else f"{verdict.value:.3g}"
+            lines.append([f"{bound.case}: {bound.says}", bound.limit, value])
     return lines
 
 

@@ -44,7 +44,9 @@ class Postgres:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="turboapi-postgres-")))
             if self._user:
                 os.chown(folder, self._user["user"], self._user["group"])
-            self._run("initdb", "-D", f"{folder}/data", "-U", "bench", "--auth=trust", "--no-sync", "-E", "UTF8")
+            self._run(
+                "initdb", "-D", f"{folder}/data", "-U", "bench", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"
+            )
             stack.callback(self._stop, self._start(folder))
             self._wait(folder / "log")
             self._run("psql", self.url, "-q", "-v", "ON_ERROR_STOP=1", "-c", FILL)
