@@ -271,7 +271,7 @@ def fail(sentence: str) -> None:
 def label(bench: Bench) -> str:
     """Return the name of the results: a full run is the latest, anything else carries its time."""
     given, python = bench.given, bench.python
-    if given.docs or not (given.short or given.case or given.peer or bench.cut):
+    if not (given.case or given.peer) and (given.docs or not (given.short or bench.cut)):
         return "latest" if python.version[:2] == PINNED else f"latest-{python.short}"
     return f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{'short' if given.short else 'part'}-{python.short}"
 
