@@ -96,7 +96,10 @@ def choice(points: Points, figure: str, label: str, path: Path) -> None:
                 axes.plot(*zip(*line, strict=True), marker="o", label=name, color=colour)
         axes.set_xscale("log", base=2)
         axes.set_xticks(CONNECTIONS, [str(c) for c in CONNECTIONS])
-        axes.set_yscale("log")
+        if work == "compute":
+            axes.set_ylim(bottom=0)
+        else:
+            axes.set_yscale("log")
         axes.set_xlabel("connections")
         axes.set_title(title)
         axes.grid(axis="y", alpha=0.25)
