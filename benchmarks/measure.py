@@ -118,7 +118,7 @@ def parse(text: str) -> Load:
 
 
 def _percentile(text: str, percent: int) -> float:
-    found = re.search(rf"^\s+{percent}%\s+([\d.]+)(us|ms|s|m)$", text, re.MULTILINE)
+    found = re.search(rf"^\s+{percent}%\s+([\d.]+)(us|ms|s|m)\s*$", text, re.MULTILINE)
     if found is None:
         raise LoadFailed(f"wrk reported no {percent}th percentile:\n" + text.strip())
     return round(float(found[1]) * _UNITS_MS[found[2]], 4)
