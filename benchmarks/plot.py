@@ -34,7 +34,7 @@ HANDLERS = {
     "def": ("def", "#d1495b"),
     "blocking": ("async def that blocks", "#edae49"),
 }
-WORK = {"quick": "returns a dict", "wait": "waits 10 ms", "compute": "computes for 2 ms"}
+WORK = {"quick": "returns a dict", "wait": "waits 10 ms", "compute": "computes for 4 ms"}
 
 Points = dict[str, dict[str, dict[str, Any]]]
 
