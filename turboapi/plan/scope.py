@@ -90,11 +90,11 @@ def request_of(proxy: Any, around: Surroundings, routes: Sequence[tuple[RouteFac
 
 def stacks_used(scope: Mapping[str, Any]) -> bool:
     """Tell whether code of the user's has put something on one of FastAPI's exit stacks."""
-    return any(_used(scope.get(name)) for name in internals.exit_stacks())
-
-
-def _used(stack: Any) -> bool:
-    return stack is not None and bool(vars(stack).get("_exit_callbacks"))
+    for name in internals.exit_stacks():
+        stack = scope.get(name)
+        if stack is not None and vars(stack).get("_exit_callbacks"):
+            return True
+    return False
 
 
 class ExitStack(AsyncExitStack):

@@ -108,9 +108,10 @@ class Own:
         return None
 
     def end(self) -> None:
-        """Let go of what stands still."""
+        """Let go of what stands still, which refers to this object."""
         if self._coroutine is not None:
             self._coroutine.close()
+            self._coroutine = self._through = None
 
     async def _application(self, _scope: Any, _receive: Any, send: Any) -> None:
         self._through = send

@@ -11,7 +11,7 @@ import json
 from base64 import b64decode, b64encode
 from typing import Any
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, cookie_parser
 from starlette.responses import Response
 
 from ..internals import drive
@@ -92,7 +92,12 @@ class _Load:
     def __call__(self, scope: Any) -> Any:
         """Return the session of a request, a new one where there is none that counts."""
         middleware = self._middleware
-        text = HTTPConnection(scope).cookies.get(middleware.session_cookie)
+        fields = [text for name, text in scope["headers"] if name == b"cookie"]
+        if len(fields) == 1:
+            cookies = cookie_parser(fields[0].decode("latin-1"))
+        else:
+            cookies = HTTPConnection(scope).cookies  # releases differ in what several fields mean
+        text = cookies.get(middleware.session_cookie)
         if text is None:
             return self.empty()
         try:
@@ -121,6 +126,12 @@ class _Own(Own):
     """Own code that may have begun late: then it hears of the session that is there when the answer starts."""
 
     __slots__ = ()
+
+    def late(self) -> None:
+        """Begin now. A session that is kept is written without a look at the one that came with the request."""
+        if self.scope.get("session"):
+            self.headers = []
+        super().late()
 
     async def __call__(self, message: Any) -> None:
         if self._through is None:
