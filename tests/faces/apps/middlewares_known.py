@@ -168,6 +168,16 @@ def routes(app: FastAPI, trace: Trace) -> FastAPI:
     async def encoded():
         return Response(b"e" * 900, headers={"Content-Encoding": "br"}, media_type="text/event-stream")
 
+    @app.get("/bare")
+    async def bare(length: int = 0):
+        response = Response("b" * 600, headers={"X-Late": "1"})
+        del response.headers["Content-Length"]
+        if length:
+            response.headers["Content-Length"] = "600"
+        else:
+            response.raw_headers.clear()
+        return response
+
     @app.get("/image")
     async def image():
         return Response(b"i" * 900, media_type="image/png")
@@ -307,6 +317,8 @@ PATHS = [
     (200, "/headers"),
     (200, "/headers?vary=%2A"),
     (200, "/encoded"),
+    (200, "/bare"),
+    (200, "/bare?length=1"),
     (200, "/image"),
     (206, "/partial"),
     (200, "/task"),
@@ -469,10 +481,6 @@ def sessions_and_functions_around_each_other(trace: Trace) -> FastAPI:
 @case([*SOME_SESSIONS, (200, get("/small?note=x")), (200, get("/session/read?note=y", COOKIES[2]))], **QUIET)
 def session_outside_of_a_function(trace: Trace) -> FastAPI:
     return stacked(trace, Slow, gzip(minimum_size=10), session())
-
-
-class Unwritable(TypeError):
-    pass
 
 
 @case([(500, get("/session/unwritable")), (500, get("/session/unwritable?a=1", COOKIES[2]))], **QUIET)

@@ -96,7 +96,7 @@ class _Whole(AsyncGenerator[bytes, None]):
         headers = reply.raw_headers
         self.reply = reply
         # The field that says the body's length, where it comes first, and does.
-        self.length = headers[0] if type(reply) is Reply or _says_length(reply) else None
+        self.length = headers[0] if (type(reply) is Reply and reply.sized) or _says_length(reply) else None
         self.taken = False
 
     async def __anext__(self) -> bytes:

@@ -24,12 +24,14 @@ _send_itself = Response.__call__
 class Reply(Response):
     """Status, raw headers and body, as they are.
 
-    pieces: a dispatch middleware has had it in its hands, so in Starlette its body and its end are two messages.
+    sized: its first header is its length. pieces: a dispatch middleware has had it in its hands, so in Starlette its
+    body and its end are two messages.
     """
 
     pieces = False
 
-    def __init__(self, status: int, headers: RawHeaders, body: bytes) -> None:
+    def __init__(self, status: int, headers: RawHeaders, body: bytes, *, sized: bool = False) -> None:
+        self.sized = sized
         self.status_code = status
         self.raw_headers = headers
         self.body = body

@@ -105,7 +105,7 @@ class Route:
             return await self._failures.answer(proxy, exc, scope, receive, send)
         if type(value) is bytes:
             length = (b"content-length", b"%d" % len(value))
-            return Reply(self._status, [length, self._media], value)
+            return Reply(self._status, [length, self._media], value, sized=True)
         if is_value(value):
             done: Response = value
             return done
