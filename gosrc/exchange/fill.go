@@ -3,6 +3,7 @@ package exchange
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -96,11 +97,15 @@ func (t *Table) preflight(h *wire.Head) bool {
 func (t *Table) fillPlan(x *bridge.Exchange, h *wire.Head, p *plan, r *route, m *router.Match) Disposition {
 	// An announced body that is too large is FastAPI's to refuse, whether or not the route reads it.
 	canonical := p.Fill(x, r.where, m.Params[:], h.CookieCount) && h.ContentLength <= p.maxBody
-	if p.body == bodyJSON {
-		canonical = canonical && h.HasBody() && h.ContentType >= 0 && isJSON(h.Fields[h.ContentType].Value.Of(x.ReqBytes()))
-	}
-	if p.body == bodyForm {
+	switch p.body {
+	case bodyNone:
+		// One of unknown length, which the code may read, is counted as it arrives: by the application.
+		canonical = canonical && (p.maxBody == math.MaxInt64 || !h.Chunked)
+	case bodyJSON, bodyLoose:
+		canonical = canonical && h.HasBody() && p.declared(x, h)
+	case bodyForm:
 		canonical = canonical && h.HasBody() && h.ContentType >= 0 && form.Canonical(h.Fields[h.ContentType].Value.Of(x.ReqBytes()))
+	case bodyBytes:
 	}
 	if !canonical {
 		// The application reads the body itself.
@@ -148,7 +153,7 @@ func (t *Table) Ready(x *bridge.Exchange) {
 	if p.body == bodyForm {
 		return // its parser has looked
 	}
-	if x.BodyLen > uint64(p.maxBody) || p.body == bodyJSON && x.BodyLen == 0 {
+	if x.BodyLen > uint64(p.maxBody) || (p.body == bodyJSON || p.body == bodyLoose) && x.BodyLen == 0 {
 		x.Flags |= bridge.ReqOdd
 	}
 }
@@ -263,10 +268,18 @@ func fillPath(x *bridge.Exchange, h *wire.Head, req []byte) bool {
 	return utf8.Valid(out)
 }
 
-// isJSON reports whether a Content-Type is application/json, with or without
-// parameters. FastAPI takes more for JSON; that is the application's to see.
+// declared reports whether the head says, as FastAPI understands it, that the body is JSON.
+func (p *plan) declared(x *bridge.Exchange, h *wire.Head) bool {
+	if h.ContentType < 0 {
+		return p.body == bodyLoose
+	}
+	return isJSON(h.Fields[h.ContentType].Value.Of(x.ReqBytes()))
+}
+
+// isJSON reports whether a Content-Type is application/json or application/*+json,
+// with or without parameters. What else FastAPI may take for JSON is the application's to see.
 func isJSON(v []byte) bool {
-	const media = "application/json"
+	const media, prefix, suffix = "application/json", "application/", "+json"
 	if string(v) == media {
 		return true
 	}
@@ -274,5 +287,17 @@ func isJSON(v []byte) bool {
 		v = v[:i]
 	}
 	v = bytes.TrimSpace(v)
-	return len(v) == len(media) && strings.EqualFold(string(v), media)
+	if len(v) == len(media) && strings.EqualFold(string(v), media) {
+		return true
+	}
+	if len(v) < len(prefix)+len(suffix) || !strings.EqualFold(string(v[:len(prefix)]), prefix) ||
+		!strings.EqualFold(string(v[len(v)-len(suffix):]), suffix) {
+		return false
+	}
+	for _, c := range v[len(prefix):] {
+		if c <= ' ' || c >= 0x7f || c == '/' {
+			return false
+		}
+	}
+	return true
 }

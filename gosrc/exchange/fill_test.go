@@ -111,6 +111,7 @@ func TestFillCopiesTheHead(t *testing.T) {
 func TestFillChoosesPlanAndDisposition(t *testing.T) {
 	const app = planApp
 	const odd, end = bridge.ReqOdd, bridge.ReqBodyEnd
+	loose := []string{`"body": "json"`, `"body": "json?"`}
 	post := func(rest string) string { return "POST /items HTTP/1.1\nHost: h\n" + rest + "\n" }
 	for _, tc := range []struct {
 		name, head string
@@ -157,7 +158,16 @@ func TestFillChoosesPlanAndDisposition(t *testing.T) {
 		{"json that waits", post("Content-Type: application/json\nContent-Length: 2\nExpect: 100-continue\n"), nil, 3, Buffer, bridge.ReqContinue},
 		{"json without a type", post("Content-Length: 2\n"), nil, 3, Dispatch, odd},
 		{"json with an empty type", post("Content-Type:\nContent-Length: 2\n"), nil, 3, Dispatch, odd},
-		{"json of another type", post("Content-Type: application/problem+json\nContent-Length: 2\n"), nil, 3, Dispatch, odd},
+		{"json of another type", post("Content-Type: application/problem+json\nContent-Length: 2\n"), nil, 3, Buffer, 0},
+		{"json of any type", post("Content-Type: APPLICATION/vnd.api+JSON; charset=utf-8\nContent-Length: 2\n"), nil, 3, Buffer, 0},
+		{"a plus alone", post("Content-Type: application/+json\nContent-Length: 2\n"), nil, 3, Buffer, 0},
+		{"json of no application", post("Content-Type: text/x+json\nContent-Length: 2\n"), nil, 3, Dispatch, odd},
+		{"a type with two slashes", post("Content-Type: application/a/b+json\nContent-Length: 2\n"), nil, 3, Dispatch, odd},
+		{"a type with a space", post("Content-Type: application/a +json\nContent-Length: 2\n"), nil, 3, Dispatch, odd},
+		{"a type that overlaps itself", post("Content-Type: application/json+\nContent-Length: 2\n"), nil, 3, Dispatch, odd},
+		{"json without a type, not strict", post("Content-Length: 2\n"), loose, 3, Buffer, 0},
+		{"json of another type, not strict", post("Content-Type: text/plain\nContent-Length: 2\n"), loose, 3, Dispatch, odd},
+		{"an empty type, not strict", post("Content-Type:\nContent-Length: 2\n"), loose, 3, Dispatch, odd},
 		{"the first type counts", post("Content-Type: text/plain\nContent-Type: application/json\nContent-Length: 2\n"), nil, 3, Dispatch, odd},
 		{"json without a body", post("Content-Type: application/json\n"), nil, 3, Dispatch, end | odd},
 		{"json with an empty body", post("Content-Type: application/json\nContent-Length: 0\n"), nil, 3, Dispatch, end | odd},
@@ -174,6 +184,7 @@ func TestFillChoosesPlanAndDisposition(t *testing.T) {
 		{"a body that nobody reads", "GET / HTTP/1.1\nHost: h\nContent-Length: 2\n\n", nil, 0, Dispatch, 0},
 		{"a small one, and a limit", "PUT /limited HTTP/1.1\nHost: h\nContent-Length: 10\n\n", nil, 5, Dispatch, 0},
 		{"above the limit of a plan that does not read it", "PUT /limited HTTP/1.1\nHost: h\nContent-Length: 11\n\n", nil, 5, Dispatch, odd},
+		{"a limit, and a length that is not known", "PUT /limited HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n", nil, 5, Dispatch, odd},
 		{"head", "HEAD / HTTP/1.1\nHost: h\n\n", nil, app, Static, end | bridge.ReqHead},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

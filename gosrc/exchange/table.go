@@ -60,6 +60,7 @@ type body uint8
 const (
 	bodyNone  body = iota // never read
 	bodyJSON              // collected; odd if empty or not declared as JSON
+	bodyLoose             // the same, but no Content-Type declares JSON, too
 	bodyBytes             // collected
 	bodyForm              // read by form.Parser as it comes
 )
@@ -176,6 +177,8 @@ func (t *Table) addPlan(i int, raw []byte) error {
 	case "none":
 	case "json":
 		p.body = bodyJSON
+	case "json?":
+		p.body = bodyLoose
 	case "bytes":
 		p.body = bodyBytes
 	case "form":

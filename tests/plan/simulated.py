@@ -120,9 +120,13 @@ class Simulated(Oracle):
         return ("static", self._table["not_found"]) if self._table["not_found"] else ("app", None)
 
     def _values(self, plan: dict[str, Any], scope: dict[str, Any], match: Any, proxy: Proxy) -> list[Any] | None:
-        if plan["body"] == "json":
-            kind = (proxy.header(b"content-type") or b"").partition(b";")[0].strip().lower()
-            if kind != b"application/json" or not proxy.body():
+        if plan["body"] in ("json", "json?"):
+            given = proxy.header(b"content-type")
+            kind = (given or b"").partition(b";")[0].strip().lower()
+            named = kind.startswith(b"application/") and kind.endswith(b"+json") and kind.count(b"/") == 1
+            if not (named or kind == b"application/json" or (given is None and plan["body"] == "json?")):
+                return None
+            if not proxy.body():
                 return None
         length = proxy.header(b"content-length")
         if plan["max_body"] is not None and (

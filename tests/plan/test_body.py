@@ -1,5 +1,6 @@
 """JSON bodies: read directly or in FastAPI's way, with FastAPI's values and errors."""
 
+import inspect
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -101,16 +102,38 @@ def test_a_strict_model_is_read_in_fastapis_way(both: Both) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/json; charset=utf-8", "application/vnd.api+json", "text/plain", "application/xml"]
+    ("kind", "how"),
+    [
+        ("application/json; charset=utf-8", "compiled"),
+        ("application/vnd.api+json", "compiled"),
+        ("text/plain", "odd"),
+        ("application/xml", "odd"),
+        ("", "odd"),
+    ],
 )
-def test_other_content_types_are_fastapis_to_decide(both: Both, kind: str) -> None:
+def test_other_content_types_are_fastapis_to_decide(both: Both, kind: str, how: str) -> None:
     async def create(item: Item):
         return item
 
     pair = both(app_with(create))
     pair.post("/", {"Content-Type": kind}, body=b'{"name": "pen"}')
+    assert pair.how == how
+
+
+def test_a_body_without_a_type_is_json_where_the_release_or_the_route_says_so(both: Both) -> None:
+    async def create(item: Item):
+        return item
+
+    strict = "strict_content_type" in inspect.signature(FastAPI).parameters
+    pair = both(app_with(create))
     pair.post("/", body=b'{"name": "pen"}')
-    assert pair.how == "odd"
+    assert pair.how == ("odd" if strict else "compiled")
+    if strict:
+        loose = FastAPI(strict_content_type=False)
+        loose.post("/")(create)
+        pair = both(loose)
+        pair.post("/", body=b'{"name": "pen"}')
+        assert pair.how == "compiled"
 
 
 def test_several_parameters(both: Both) -> None:

@@ -52,13 +52,16 @@ _GONE = _Gone()
 
 def build_custom(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | Fallback:
     """Compile one route with a custom handler."""
-    if handler.max_body is not None or around.limited:
-        return Fallback("body limit with a custom route handler")
+    if handler.max_body is None and around.limited:
+        return Fallback("a body limit of the application that the route does not know")
+    if handler.max_body is not None and not internals.limits_understood():
+        return Fallback("a body limit that is not understood")
     draft = Draft(facts, handler, around, Source(facts.title), shown=True)
     bind = draft.source.bind
     function = handler.tree.call
     coroutine = handler.tree.kind == "async"
     request = draft.request()
+    draft.early += draft.limit()
     call = f"{bind(function, 'handler')}({request})"
     draft.guard()
     first = [*draft.first, *draft.early]
@@ -89,7 +92,7 @@ def build_custom(facts: RouteFacts, handler: Handler, around: Surroundings) -> E
         media=b"application/json",
         name=call_name(facts.route.endpoint),
     )
-    return Entry(plan, tuple(draft.params), "none", None)
+    return Entry(plan, tuple(draft.params), "none", handler.max_body)
 
 
 async def _fail(scope: Scope, exc: BaseException) -> None:

@@ -124,6 +124,16 @@ class Draft:
         self.early[:0] = lines
         return "request"
 
+    def limit(self) -> list[str]:
+        """Return the text that puts the limit of the body into the scope of a Request that code of the user's gets.
+
+        To be put where nothing declines any more: FastAPI would take it for its own.
+        """
+        if not self.shown or self.handler.max_body is None:
+            return []
+        note = self.source.bind(internals.note_limit, "note_limit")
+        return [f"{note}(scope, {self.given('proxy')}, {self.handler.max_body})"]
+
     def _path_params(self) -> str:
         pairs = []
         for name, convertor in self.facts.route.param_convertors.items():

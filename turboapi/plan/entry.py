@@ -56,8 +56,8 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
     # What a mounted application's route raises is told by its Request to be that application's.
     shown = around.mounted is not None or _shows_request(handler.tree)
     draft = Draft(facts, handler, around, Source(facts.title), shown=shown)
-    if draft.shown and handler.max_body is not None:
-        return Fallback("max_body_size with a Request parameter")
+    if draft.shown and handler.form and handler.max_body is not None:
+        return Fallback("max_body_size with a form and a Request parameter")
     body: Body | FormBody | None = None
     if handler.has_body:
         found = body_of(draft)
@@ -75,6 +75,7 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
     why = stalls(draft, handler.tree)
     if why is not None:
         return Fallback(why)
+    draft.checks += draft.limit()
     made = encoding(handler.output, handler.tree.call, draft.where(), draft.source)
     lanes, args = stages(draft, Step(handler.tree, values, "result"), made.answer)
     if len(args) > _MOST_ARGS:
@@ -88,13 +89,16 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
         media=made.media,
         name=call_name(handler.tree.call),
     )
-    kind = "form" if draft.form is not None else "json" if handler.has_body else "none"
+    json = "json" if handler.strict else "json?"
+    kind = "form" if draft.form is not None else json if handler.has_body else "none"
     return Entry(plan, tuple(draft.params), kind, handler.max_body, goes_on(draft), draft.form)
 
 
 def _unfit(handler: Handler, around: Surroundings) -> str | None:
     if handler.max_body is None and around.limited:
         return "a body limit of the application that the route does not know"
+    if handler.max_body is not None and not internals.limits_understood():
+        return "a body limit that is not understood"
     return _unfit_node(handler.tree)
 
 

@@ -83,6 +83,7 @@ class Output:
 class Handler:
     """What FastAPI's own request handler of a route was made with.
 
+    strict: a body without a Content-Type is no JSON.
     custom: a function that gets the Request and gives the response does all by itself, and `tree.call` is it: one that
     takes the place of FastAPI's, or FastAPI's own where the endpoint is a generator.
     """
@@ -93,6 +94,7 @@ class Handler:
     embed: bool
     output: Output
     max_body: int | None
+    strict: bool = False
     custom: bool = False
     form_limits: Mapping[str, Any] | None = None
 

@@ -58,6 +58,16 @@ class Answer:
             response.headers.raw.extend(sub.headers.raw)
         return response
 
+    @property
+    def foreign(self) -> bool:
+        """Whether making a response runs code of the application's class, which is to find itself in the task."""
+        return self._output.response_class.__module__.partition(".")[0] not in ("starlette", "fastapi")
+
+    def whole(self, value: Any, sub: Response | None) -> Response:
+        """Return the response to any result."""
+        value = self.finish(value, sub, None)
+        return value if isinstance(value, Response) else self.build(value)
+
     def unwinding(self, value: Any, sub: Response | None, tasks: Any, scope: Mapping[str, Any]) -> Response:
         """Return the response to a result while there is something on FastAPI's exit stacks."""
         value = self.finish(value, sub, tasks)

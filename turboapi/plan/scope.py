@@ -74,7 +74,7 @@ def request_of(proxy: Any, around: Surroundings, routes: Sequence[tuple[RouteFac
             scope["path_params"] = {name: convertors[name].convert(text) for name, text in match.groupdict().items()}
             if facts.included is not None:
                 scope["fastapi"] = internals.included_scope(facts.included, facts.route)
-            if body == "json":
+            if body in ("json", "json?"):
                 request._body = proxy.body()
                 request._stream_consumed = True
             elif body == "form":

@@ -42,14 +42,14 @@ def stages(draft: Draft, endpoint: Step, answer: Answer) -> tuple[tuple[Stage, .
     """Return the stages, and the arguments of the first."""
     real = _gives_coroutine(endpoint.node.call)
     bare = not (draft.steps or draft.first or draft.early or draft.checks or draft.late)
-    if bare and (endpoint.node.kind == "sync" or real):
+    if bare and (endpoint.node.kind == "sync" or (real and not answer.foreign)):
         return _direct(draft, endpoint)
     if goes_on(draft):
         return stages_of_lasting(draft, endpoint, answer)
     steps = [*draft.steps, endpoint]
     kinds = [step.node.kind for step in steps]
     changes = sum(one != other for one, other in itertools.pairwise(kinds))
-    before, end = prologue(draft), _end(draft, answer)
+    before, end = prologue(draft), _end(draft, answer, kinds[-1])
     head = f"entry({', '.join(draft.arg_names)})"
     args = tuple(draft.args)
     if changes == 0 and kinds[0] == "sync":
@@ -127,13 +127,15 @@ def _mixed(draft: Draft, steps: list[Step], end: list[str]) -> tuple[tuple[Stage
     ), args
 
 
-def _end(draft: Draft, answer: Answer) -> list[str]:
+def _end(draft: Draft, answer: Answer, kind: str) -> list[str]:
     bind = draft.source.bind
     sub = draft.special.get("sub")
     lines = []
     if draft.shown and internals.exit_stacks():
         lines = [f"if {bind(stacks_used, 'stacks_used')}(scope):"]
         lines.append(f"    return {bind(answer.unwinding, 'unwinding')}(result, {sub}, None, scope)")
+    if kind == "async" and answer.foreign:
+        return [*lines, f"return {bind(answer.whole, 'whole')}(result, {sub})"]
     if sub:
         return [*lines, f"return {bind(answer.finish, 'finish')}(result, {sub}, None)"]
     return [*lines, "return result"]

@@ -22,6 +22,7 @@ from .gate import Waiting, install_gate, pass_gate, waiting
 from .handlers import Fingerprint, fingerprint, read_handler
 from .http import cached_request, streaming_class, streaming_response
 from .known import Known, settings_now, settings_of, with_application
+from .limits import limits_understood, note_limit
 from .pieces import Piece
 from .releases import replaced, unsupported
 from .results import body_allowed, encode_jsonable, own_json, raise_response_error, serialize
@@ -57,9 +58,11 @@ __all__ = [
     "install_gate",
     "is_form",
     "late_errors_after_exits",
+    "limits_understood",
     "names_route",
     "may_have_files",
     "reads_files",
+    "note_limit",
     "own_handlers",
     "own_json",
     "params_know_each_other",

@@ -128,6 +128,8 @@ def read_handler(asgi: Any, app: Any) -> Handler | Fallback:
         embed=bool(had["embed_body_fields"]),
         output=_output(had),
         max_body=limit,
+        # Releases that do not know it take such a body for JSON.
+        strict=bool(had.get("actual_strict_content_type", False)),
     )
 
 
