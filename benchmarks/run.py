@@ -243,6 +243,8 @@ def arguments() -> argparse.Namespace:
     )
     add("--no-plots", action="store_true", help="draw no pictures")
     given = parser.parse_args()
+    if given.docs and (given.case or given.only or given.peer):
+        parser.error("--docs is for a whole run: tables with half of their lines help nobody")
     given.short = given.short or given.check
     given.seconds = given.seconds or (2 if given.short else 3)
     given.minutes = given.minutes or (15 if given.short else 40)
@@ -271,7 +273,7 @@ def fail(sentence: str) -> None:
 def label(bench: Bench) -> str:
     """Return the name of the results: a full run is the latest, anything else carries its time."""
     given, python = bench.given, bench.python
-    if not (given.case or given.peer) and (given.docs or not (given.short or bench.cut)):
+    if given.docs or not (given.short or given.case or given.peer or bench.cut):
         return "latest" if python.version[:2] == PINNED else f"latest-{python.short}"
     return f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{'short' if given.short else 'part'}-{python.short}"
 
