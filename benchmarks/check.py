@@ -163,6 +163,7 @@ BOUNDS: tuple[Bound, ...] = (
     _adds("middleware that sets a header", "header@64", 12),
     *_against("the same, CORS, GZip, session cookie", "layers@64", "rps", {"uvicorn": 12}),
     _adds("background task, async def", "background@64", 12),
+    *_against("the same, the session changed", "layers-changed@64", "rps", {"uvicorn": 12}),
     *_against("background task, def", "background-def@64", "rps", {"uvicorn": 15}),
     _adds("background task, def", "background-def@64", 12),
     *_against("stream of 20 chunks", "stream@64", "rps", {"uvicorn": 8}),

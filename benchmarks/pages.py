@@ -30,8 +30,8 @@ PAGES = ("README.md", "docs/performance.md", "docs/def-or-async.md")
 SUMMARY = ("async@64", "def@64", "await@64", "yield@64", "typed@64", "post@64", "rows@64", "dependency@64", "sleep@256")
 SUMMARY += ("raw@64", "echo@64")
 WHOLE = ("dependency@64", "def-depends@64", "sync-yield@64", "async-yield@64", "header@64", "layers@64")
-WHOLE += ("background@64", "background-def@64", "stream@64", "rows@64", "rows-post@64", "upload@4", "echo@64")
-WHOLE += ("database@64",)
+WHOLE += ("layers-changed@64", "background@64", "background-def@64", "stream@64", "rows@64", "rows-post@64")
+WHOLE += ("upload@4", "echo@64", "database@64")
 TITLES = {
     "echo@64": "WebSocket echo, 128 bytes of text",
     "database@64": "token, `yield` session, 2 middlewares, PostgreSQL row, model",

@@ -19,7 +19,12 @@ async def served_by(request: Request, call_next):
     return response
 
 
-@app.get("/plain")
-async def plain(request: Request):
-    request.session["visits"] = request.session["visits"] + 1
-    return {"message": "hello"}
+@app.get("/read")
+async def read(request: Request):
+    return {"visits": request.session["visits"]}
+
+
+@app.get("/changed")
+async def changed(request: Request):
+    request.session["visits"] += 1
+    return {"visits": request.session["visits"]}
