@@ -54,14 +54,17 @@ func (t *Table) Fill(x *bridge.Exchange, h *wire.Head, buf []byte) Disposition {
 	x.Origin, x.ContentType = int32(h.Origin), int32(h.ContentType)
 	x.Flags |= flags(h)
 	fillFields(x, h, req)
-	if !fillPath(x, h, req) || h.WebSocket {
-		x.Plan = planApp
+	x.Plan = planApp
+	if !fillPath(x, h, req) {
 		return Dispatch
+	}
+	if h.WebSocket {
+		return t.fillSocket(x, h, req)
 	}
 
 	var m router.Match
 	path := x.Span(x.Path)
-	switch t.find(path, h, req, &m) {
+	switch t.find(t.router, path, h, req, &m) {
 	case router.Full:
 		r := &t.routes[m.Route]
 		if r.plan == planApp || t.preflight(h) {
@@ -76,16 +79,27 @@ func (t *Table) Fill(x *bridge.Exchange, h *wire.Head, buf []byte) Disposition {
 			return t.answer(x, h, t.notFound)
 		}
 	}
-	x.Plan = planApp
+	return Dispatch
+}
+
+// fillSocket finds the plan of a WebSocket's handshake, where there is one.
+func (t *Table) fillSocket(x *bridge.Exchange, h *wire.Head, req []byte) Disposition {
+	var m router.Match
+	if t.find(t.doors, x.Span(x.Path), h, req, &m) == router.Full {
+		if r := &t.sockets[m.Route]; r.plan != planApp {
+			x.Plan = r.plan
+			return t.fillPlan(x, h, &t.plans[r.plan], r, &m)
+		}
+	}
 	return Dispatch
 }
 
 // find is the router's search, where the path is what it would look at.
-func (t *Table) find(path []byte, h *wire.Head, req []byte, m *router.Match) router.Result {
+func (t *Table) find(in *router.Router, path []byte, h *wire.Head, req []byte, m *router.Match) router.Result {
 	if t.rootPath != "" && bytes.HasPrefix(path, []byte(t.rootPath)) {
 		return router.App // Starlette may take the root path off first
 	}
-	return t.router.Find(path, h.MethodID, h.Method.Of(req), m)
+	return in.Find(path, h.MethodID, h.Method.Of(req), m)
 }
 
 // preflight reports whether the CORS middleware answers before any route.
@@ -180,7 +194,6 @@ func (t *Table) redirected(path []byte) bool {
 // answer makes x one that is answered by a static response, if there is one
 // and nothing is added to it.
 func (t *Table) answer(x *bridge.Exchange, h *wire.Head, static int32) Disposition {
-	x.Plan = planApp
 	if static < 0 || t.cors && h.Origin >= 0 {
 		return Dispatch
 	}

@@ -35,6 +35,8 @@ type Table struct {
 	rootPath string
 	router   *router.Router
 	routes   []route
+	doors    *router.Router // of WebSocket handshakes
+	sockets  []route
 	plans    []plan
 	statics  []static
 	notFound int32 // index in statics, -1: the application answers
@@ -81,6 +83,7 @@ type (
 		RootPath      string                `json:"root_path"`
 		NotFound      *staticJSON           `json:"not_found"`
 		Routes        []jsoniter.RawMessage `json:"routes"`
+		Sockets       []jsoniter.RawMessage `json:"sockets"`
 		Plans         []jsoniter.RawMessage `json:"plans"`
 	}
 	routeJSON struct {
@@ -143,20 +146,11 @@ func NewTable(data []byte) (*Table, error) {
 			return nil, fmt.Errorf("%w: plans[%d]: %w", errTable, i, err)
 		}
 	}
-	var list []router.Route
-	raw := make([]routeJSON, len(in.Routes))
-	for i := range in.Routes {
-		if err := strict.Unmarshal(in.Routes[i], &raw[i]); err != nil {
-			return nil, fmt.Errorf("%w: routes[%d]: %w", errTable, i, err)
-		}
-		r := &raw[i]
-		list = append(list, router.Route{Path: r.Path, Methods: r.Methods, Mount: r.Mount, Barrier: r.Barrier})
+	if t.router, t.routes, err = t.addRoutes("routes", in.Routes); err != nil {
+		return nil, err
 	}
-	t.router = router.New(list)
-	for i := range raw {
-		if err := t.addRoute(i, &raw[i]); err != nil {
-			return nil, fmt.Errorf("%w: routes[%d] %q: %w", errTable, i, raw[i].Path, err)
-		}
+	if t.doors, t.sockets, err = t.addRoutes("sockets", in.Sockets); err != nil {
+		return nil, err
 	}
 	return t, nil
 }
@@ -208,26 +202,46 @@ func (t *Table) addPlan(i int, raw []byte) error {
 	return nil
 }
 
-func (t *Table) addRoute(i int, in *routeJSON) (err error) {
-	r := route{plan: planApp}
-	if in.Plan != nil {
-		r.plan = *in.Plan
+// addRoutes compiles one of the table's lists, which is called name.
+func (t *Table) addRoutes(name string, list []jsoniter.RawMessage) (*router.Router, []route, error) {
+	in := make([]routeJSON, len(list))
+	of := make([]router.Route, len(list))
+	for i := range list {
+		if err := strict.Unmarshal(list[i], &in[i]); err != nil {
+			return nil, nil, fmt.Errorf("%w: %s[%d]: %w", errTable, name, i, err)
+		}
+		of[i] = router.Route{Path: in[i].Path, Methods: in[i].Methods, Mount: in[i].Mount, Barrier: in[i].Barrier}
 	}
-	if r.partial, err = t.static(in.Partial); err != nil {
-		return fmt.Errorf("partial: %w", err)
+	found := router.New(of)
+	routes := make([]route, len(list))
+	for i := range in {
+		var err error
+		if routes[i], err = t.route(found, i, &in[i]); err != nil {
+			return nil, nil, fmt.Errorf("%w: %s[%d] %q: %w", errTable, name, i, in[i].Path, err)
+		}
+	}
+	return found, routes, nil
+}
+
+func (t *Table) route(in *router.Router, i int, raw *routeJSON) (r route, err error) {
+	r.plan = planApp
+	if raw.Plan != nil {
+		r.plan = *raw.Plan
+	}
+	if r.partial, err = t.static(raw.Partial); err != nil {
+		return r, fmt.Errorf("partial: %w", err)
 	}
 	if r.plan != planApp {
-		if r.plan < 0 || int(r.plan) >= len(t.plans) || in.Barrier || in.Mount {
-			return fmt.Errorf("plan %d: %w", r.plan, errPlan)
+		if r.plan < 0 || int(r.plan) >= len(t.plans) || raw.Barrier || raw.Mount {
+			return r, fmt.Errorf("plan %d: %w", r.plan, errPlan)
 		}
-		if params, ok := t.router.Params(i); ok {
+		if params, ok := in.Params(i); ok {
 			if r.where, err = t.plans[r.plan].Bind(params); err != nil {
-				return fmt.Errorf("plan %d: %w", r.plan, err)
+				return r, fmt.Errorf("plan %d: %w", r.plan, err)
 			}
 		}
 	}
-	t.routes = append(t.routes, r)
-	return nil
+	return r, nil
 }
 
 // static notes a ready response and returns its index, -1 for none. The wire

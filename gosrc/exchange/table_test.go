@@ -76,3 +76,23 @@ func TestAnEmptyTableLeavesAllToTheApplication(t *testing.T) {
 		}
 	}
 }
+
+// A handshake is looked for among the sockets only, and a request among the routes only.
+func TestSockets(t *testing.T) {
+	const upgrade = " HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: Upgrade\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nSec-WebSocket-Version: 13\n\n"
+	tab := table(t, `"routes": [`, `"sockets": [{"path": "/ws/{n:int}", "plan": 0}, {"path": "/below", "mount": true, "plan": -1},
+		{"path": "/below/it", "plan": 0}, {"path": "/items/{n}", "plan": -1}, {"barrier": true}, {"path": "/late", "plan": 0}],
+	"routes": [`)
+	for path, plan := range map[string]int32{
+		"/ws/1": 0, "/ws/x": planApp, "/": planApp, "/below/it": planApp, "/items/1": planApp, "/late": planApp,
+	} {
+		x, d := fill(t, tab, "GET "+path+upgrade)
+		if x.Plan != plan || d != Dispatch || x.Flags&bridge.ReqWebSocket == 0 {
+			t.Errorf("%s: plan %d disposition %d flags %x", path, x.Plan, d, x.Flags)
+		}
+	}
+	if x, d := fill(t, tab, get("/ws/1")); d != Static {
+		t.Errorf("a request for a socket's path: plan %d disposition %d", x.Plan, d)
+	}
+}

@@ -8,6 +8,7 @@
 PyObject *asgi_ready(hot_state *st, PyObject *value /* stolen, may be NULL */); /* an awaitable with its value */
 PyObject *asgi_rest(hot_state *st);                   /* one of None, when the loop has been round once */
 PyObject *asgi_pending(hot_proxy *p, bool for_send);  /* one that waits for a message, or for room to send */
+PyObject *asgi_hearing(hot_proxy *p, int kind);       /* one for socket_hear_now */
 void asgi_wake(hot_server *srv, PyObject **futures);  /* all that wait; each looks for itself */
 
 /* asgi.c */
@@ -31,6 +32,11 @@ int asgi_send_path(hot_proxy *p, PyObject *message); /* 0, or -1 with an excepti
 
 /* websocket.c */
 PyObject *socket_message_now(hot_proxy *p); /* the next message for receive. NULL without an exception: wait */
+int socket_put(turbo_exchange *x, int kind, int code, const char *payload,
+               Py_ssize_t n); /* 0, or -1 with an exception */
 int socket_send(hot_proxy *p, PyObject *message); /* 0, or -1 with an exception set */
+
+/* talk.c */
+PyObject *socket_hear_now(hot_proxy *p, int kind);
 
 #endif

@@ -156,6 +156,7 @@ typedef struct {
     PyObject *future; /* while waiting */
     PyObject *step;   /* its iterator */
     bool for_send;
+    uint8_t hears; /* the kind of message that is given bare, or 0 */
 } pending_object;
 
 PyObject *
@@ -168,8 +169,19 @@ asgi_pending(hot_proxy *p, bool for_send)
     w->p = (hot_proxy *)Py_NewRef((PyObject *)p);
     w->future = w->step = NULL;
     w->for_send = for_send;
+    w->hears = 0;
     PyObject_GC_Track(w);
     return (PyObject *)w;
+}
+
+PyObject *
+asgi_hearing(hot_proxy *p, int kind)
+{
+    PyObject *w = asgi_pending(p, false); // new
+    if (w != NULL) {
+        ((pending_object *)w)->hears = (uint8_t)kind;
+    }
+    return w;
 }
 
 /* Each waiter has a future of its own: cancelling one must not cancel another. */
@@ -236,7 +248,8 @@ pending_send(PyObject *self, PyObject *arg, PyObject **result)
                                 "the server; use anyio.from_thread.run in another thread");
                 return PYGEN_ERROR;
             }
-            if (!w->for_send && (*result = asgi_message_now(w->p)) != NULL) {
+            if (!w->for_send &&
+                (*result = w->hears ? socket_hear_now(w->p, w->hears) : asgi_message_now(w->p)) != NULL) {
                 return PYGEN_RETURN;
             }
             if (PyErr_Occurred() || pending_wait(w) < 0) {

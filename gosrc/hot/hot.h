@@ -456,6 +456,12 @@ PyObject *stream_begin(PyObject *self, PyObject *const *args, Py_ssize_t n);
 PyObject *stream_write(PyObject *self, PyObject *chunk);
 PyObject *stream_end(PyObject *self, PyObject *noargs);
 
+/* talk.c: methods of the proxy */
+PyObject *talk_hear_text(PyObject *self, PyObject *noargs);
+PyObject *talk_hear_bytes(PyObject *self, PyObject *noargs);
+PyObject *talk_say_text(PyObject *self, PyObject *data);
+PyObject *talk_say_bytes(PyObject *self, PyObject *data);
+
 /* websocket.c */
 void socket_finish(hot_server *srv, turbo_exchange *x, bool ok);
 

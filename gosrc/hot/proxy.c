@@ -202,6 +202,12 @@ static PyMethodDef proxy_methods[] = {
     {"form", proxy_form, METH_NOARGS, PyDoc_STR("form() -> list: the parts of the form that the body is.")},
     {"form_taken", proxy_form_taken, METH_NOARGS,
      PyDoc_STR("form_taken(): the engine closes its descriptors of files.")},
+    {"hear_text", talk_hear_text, METH_NOARGS,
+     PyDoc_STR("hear_text() -> awaitable of the next message's str, or of None: receive() has something else.")},
+    {"hear_bytes", talk_hear_bytes, METH_NOARGS, PyDoc_STR("hear_bytes() -> the same for bytes.")},
+    {"say_text", talk_say_text, METH_O,
+     PyDoc_STR("say_text(data) -> None, or what to await; False: not sent, send() tells what is wrong.")},
+    {"say_bytes", talk_say_bytes, METH_O, PyDoc_STR("say_bytes(data) -> the same for bytes.")},
     {"header", proxy_header, METH_O, PyDoc_STR("header(name) -> bytes | None: the first field of that name.")},
     {NULL, NULL, 0, NULL},
 };

@@ -230,7 +230,9 @@ task_run_stage(hot_server *srv, turbo_exchange *x, PyObject *arg)
         result = PyObject_CallOneArg(stage->call, arg); // new
         Py_DECREF(arg);
     }
-    if (stage->coroutine) {
+    if (x->flags & TURBO_REQ_WEBSOCKET) {
+        task_start(srv, x, JOB_APP, result); // the conversation is the answer
+    } else if (stage->coroutine) {
         task_start(srv, x, JOB_STAGE, result);
     } else if (result == NULL) {
         fail(srv, x);

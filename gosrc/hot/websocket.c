@@ -76,8 +76,8 @@ socket_message_now(hot_proxy *p)
 }
 
 /* Put a message into out. 0, or -1 with an exception set and out as it was. */
-static int
-put(turbo_exchange *x, int kind, int code, const char *payload, Py_ssize_t n)
+int
+socket_put(turbo_exchange *x, int kind, int code, const char *payload, Py_ssize_t n)
 {
     if (n > INT32_MAX) {
         PyErr_SetString(PyExc_ValueError, "a WebSocket message has at most 2 GB");
@@ -160,7 +160,7 @@ send_data(hot_proxy *p, PyObject *message)
     }
     if (value != NULL && value != Py_None) {
         if (PyObject_GetBuffer(value, &view, PyBUF_SIMPLE) == 0 && still_open(p, true) == 0) {
-            rc = put(x, TURBO_MSG_BINARY, 0, view.buf, view.len);
+            rc = socket_put(x, TURBO_MSG_BINARY, 0, view.buf, view.len);
         }
         PyBuffer_Release(&view);
         goto done;
@@ -181,9 +181,9 @@ send_data(hot_proxy *p, PyObject *message)
         goto done;
     }
     if (PyUnicode_IS_COMPACT_ASCII(value)) {
-        rc = put(x, TURBO_MSG_TEXT, 0, (const char *)PyUnicode_1BYTE_DATA(value), PyUnicode_GET_LENGTH(value));
+        rc = socket_put(x, TURBO_MSG_TEXT, 0, (const char *)PyUnicode_1BYTE_DATA(value), PyUnicode_GET_LENGTH(value));
     } else if ((utf8 = PyUnicode_AsUTF8String(value)) != NULL) {
-        rc = put(x, TURBO_MSG_TEXT, 0, PyBytes_AS_STRING(utf8), PyBytes_GET_SIZE(utf8));
+        rc = socket_put(x, TURBO_MSG_TEXT, 0, PyBytes_AS_STRING(utf8), PyBytes_GET_SIZE(utf8));
     }
 done:
     Py_XDECREF(utf8);
@@ -229,7 +229,7 @@ send_close(hot_proxy *p, PyObject *message)
         goto done;
     }
     if (still_open(p, true) < 0 ||
-        put(p->x, TURBO_MSG_CLOSE, (int)code, PyBytes_AS_STRING(utf8), PyBytes_GET_SIZE(utf8)) < 0) {
+        socket_put(p->x, TURBO_MSG_CLOSE, (int)code, PyBytes_AS_STRING(utf8), PyBytes_GET_SIZE(utf8)) < 0) {
         goto done;
     }
     p->complete = true;
@@ -348,7 +348,7 @@ socket_finish(hot_server *srv, turbo_exchange *x, bool ok)
         return;
     }
     if (accepted) {
-        if (put(x, TURBO_MSG_CLOSE, ok ? CODE_NORMAL : CODE_INTERNAL, "", 0) < 0) {
+        if (socket_put(x, TURBO_MSG_CLOSE, ok ? CODE_NORMAL : CODE_INTERNAL, "", 0) < 0) {
             PyErr_Clear();
             x->ops |= TURBO_OP_ABORT;
         }

@@ -247,7 +247,9 @@ def test_websocket_routes_are_listed_in_their_place() -> None:
     made = compile_app(app)
     assert [(route.path, route.methods, route.outcome) for route in made.report] == [
         ("/", ("GET",), "compiled"),
-        ("/inner/ws/{name}", ("WEBSOCKET",), "fallback: WebSocket, through the application's ASGI interface"),
+        ("/inner/ws/{name}", ("WEBSOCKET",), "compiled"),
         ("/last", ("GET",), "compiled"),
     ]
-    assert [route["path"] for route in json.loads(made.table)["routes"]] == ["/", "/last"]
+    table = json.loads(made.table)
+    assert [(route["path"], route["plan"]) for route in table["routes"]] == [("/", 0), ("/last", 2)]
+    assert table["sockets"] == [{"path": "/inner/ws/{name}", "plan": 1}]

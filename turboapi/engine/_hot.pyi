@@ -3,7 +3,7 @@
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from contextvars import Context
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 class Fallback(Exception):
     """Raised by a plan's entry point, before any side effect: FastAPI itself has to answer this request."""
@@ -46,6 +46,18 @@ class Exchange:
 
     def end(self) -> None:
         """Complete the response."""
+
+    def hear_text(self) -> Awaitable[str | None]:
+        """Wait for an accepted WebSocket's next message: its text; None where `receive` gives something else now."""
+
+    def hear_bytes(self) -> Awaitable[bytes | None]:
+        """Do the same for a binary message."""
+
+    def say_text(self, data: str, /) -> Awaitable[None] | Literal[False] | None:
+        """Send a text message. Returns what to await, None where that is nothing; False: not sent, `send` says why."""
+
+    def say_bytes(self, data: bytes, /) -> Awaitable[None] | Literal[False] | None:
+        """Send a binary message in the same way."""
 
     def body(self) -> bytes:
         """Return the buffered body of a plan that takes one."""

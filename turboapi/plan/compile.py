@@ -24,6 +24,7 @@ from .middleware import Chain
 from .mounts import ErrorsByApplication, MountedErrors
 from .plans import CompiledApp, Fallback, MiddlewareReport, RouteReport, Watch
 from .scope import Surroundings
+from .sockets import build_socket
 from .table import Statics, table
 from .whole import next_version, whole_fallback
 
@@ -66,13 +67,12 @@ def _made(
     cors = compiler.cors
     found: list[tuple[RouteFacts, Entry | None]] = []
     report: list[RouteReport] = []
-    behind = covered = False
+    behind = deaf = covered = False  # behind, deaf: nothing more of requests, or of WebSockets, can be matched
     for each, made in zip(facts, tried, strict=True):
-        if each.kind == "websocket":
-            report.append(RouteReport(each.path, ("WEBSOCKET",), each.name, f"fallback: {each.why}"))
-            continue  # a handshake never reaches the engine's table
-        made = _BEHIND if behind and each.asgi is not None else made
+        socket = each.kind == "websocket"
+        made = _BEHIND if (deaf if socket else behind) and each.asgi is not None else made
         behind = behind or each.kind == "barrier"
+        deaf = behind or (deaf or (socket and bool(each.table_path)))
         if covered and each.mounted is None:
             made = _COVERED
         covered = covered or (each.kind == "mount" and not each.path)
@@ -84,7 +84,7 @@ def _made(
         found.append((each, entry))
         outcome = f"fallback: {made.reason}" if isinstance(made, Fallback) else "compiled"
         if entry is not None or each.why or each.asgi is not None:
-            report.append(RouteReport(each.path, each.methods, each.name, outcome))
+            report.append(RouteReport(each.path, ("WEBSOCKET",) if socket else each.methods, each.name, outcome))
     middleware = [MiddlewareReport(piece.name, piece.cost) for piece in stack.pieces]
     if cors is not None:
         middleware.append(MiddlewareReport("CORSMiddleware", "compiled"))
@@ -92,13 +92,17 @@ def _made(
         # The plans come with the application's first request, which makes its middleware.
         found = [(each, None) for each, _ in found]
     compiled = [(each, entry) for each, entry in found if entry is not None]
-    errors = compiler.errors([(each, entry.body) for each, entry in compiled])
+    requests = [(each, entry.body) for each, entry in compiled if each.kind != "websocket"]
+    errors = compiler.errors(requests)
     plans = [entry.plan for _, entry in compiled]
     if stack.pieces:
         if not isinstance(errors, Errors):
             raise TypeError("a mounted application is compiled under middleware")
         chain = Chain(stack, compiler.around, errors)
-        plans = [chain.wrap(entry.plan, each, body=entry.body != "none") for each, entry in compiled]
+        plans = [
+            entry.plan if each.kind == "websocket" else chain.wrap(entry.plan, each, body=entry.body != "none")
+            for each, entry in compiled
+        ]
     version = next_version()
     text = table(
         version,
@@ -138,9 +142,25 @@ class _Compiler:
 
     def entry(self, facts: RouteFacts) -> Entry | Fallback:
         """Compile one route."""
+        if facts.kind == "websocket":
+            return self._socket(facts)
         own = facts.mounted
         part = self._main if own is None else self._parts.get(own.prefix) or self._part(own.app, own.stack, own.prefix)
         return _entry(facts, part.app, part.memory, part.before)
+
+    def _socket(self, facts: RouteFacts) -> Entry | Fallback:
+        main = self._main
+        # Its plan was made from the stack's own objects.
+        key = (id(facts.asgi), id(facts.route), facts.path, *map(id, facts.hosts), id(self._stack))
+        known = main.before.get(key)
+        if known is None:
+            try:
+                made = build_socket(facts, self._stack, self.around)
+            except Exception as error:
+                made = Fallback(f"not understood ({type(error).__name__}: {error})")
+            known = None, made, (facts, self._stack)
+        main.memory.entries[key] = known
+        return known[1]
 
     def errors(self, compiled: list[tuple[RouteFacts, str]]) -> Errors | ErrorsByApplication:
         """Return what answers the exceptions of the compiled routes."""
@@ -212,7 +232,7 @@ def _entry(facts: RouteFacts, app: Any, memory: Memory, before: dict[Key, Known]
         key = (id(asgi), id(facts.route), facts.path, facts.methods, *map(id, facts.hosts), *facts.form_limits.items())
         known = before.get(key)
         overrides = app.dependency_overrides if known is not None else None
-        if known is not None and type(overrides) is dict and known[0].holds(asgi, overrides):
+        if known is not None and known[0] and type(overrides) is dict and known[0].holds(asgi, overrides):
             memory.entries[key] = known
             return known[1]
         mark = internals.fingerprint(asgi, app)

@@ -127,9 +127,9 @@ class RouteFacts:
     kind: "api" (FastAPI's), "route" (Starlette's), "mount" (matched in the table, answered by the application),
     "loose" (the application has to look whether it matches what `table_path` does), "host" (it matches by the Host
     header, and stands in no table), "barrier" (nobody but the application can say what it matches), "websocket" (no
-    request is for it).
+    request is for it; with a `table_path`, nobody but the application can say which handshake is).
     route: what the path, methods and convertors were read from. included: the router's inclusion, where it is lazy.
-    allow: the Allow header of a 405. asgi: the application behind an "api" or a "route".
+    allow: the Allow header of a 405. asgi: the application behind an "api", a "route" or a "websocket".
     why: the reason why all the others have none. mounted: the application that the route belongs to, where that is
     not the outermost one; `path` is the whole one then, `route` has the rest of it. hosts: Starlette's Host routes
     that are tried before this one.

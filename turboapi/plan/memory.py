@@ -22,7 +22,8 @@ _NAME = "_turboapi_plans"
 
 # Identities and the routes' own text; what is kept holds the objects.
 Key = tuple[Any, ...]
-Known = tuple[Fingerprint, "Entry | Fallback", Any]
+# No fingerprint: the key says it all.
+Known = tuple["Fingerprint | None", "Entry | Fallback", Any]
 
 
 @dataclass(slots=True)

@@ -69,29 +69,31 @@ def table(
 ) -> bytes:
     """Return the table's JSON. Plans are numbered in the order of the entries."""
     routes: list[dict[str, Any]] = []
+    sockets: list[dict[str, Any]] = []
     plans: list[dict[str, Any]] = []
     for facts, entry in found:
         if facts.kind == "host":
             continue  # the routes behind it look whether it takes their requests
         if facts.kind == "barrier":
             routes.append({"barrier": True})
+            sockets.append({"barrier": True})
         elif facts.kind == "mount":
             routes.append({"path": facts.path, "mount": True, "plan": -1})
+            sockets.append({"path": facts.path, "mount": True, "plan": -1})
+        elif facts.kind == "websocket":
+            if facts.table_path:
+                sockets.append({"barrier": True})
+                continue
+            sockets.append({"path": facts.path, "plan": _planned(plans, entry)})
         elif facts.kind == "loose":
             # Any method: whether the path matches at all is for the application to say.
             routes.append({"path": facts.table_path, "methods": None, "plan": -1, "partial": None})
         else:
-            plan = -1
-            if entry is not None:
-                plan = len(plans)
-                form = {} if entry.form is None else {"form": entry.form}
-                params = list(entry.params)
-                plans.append({"id": plan, "body": entry.body, "max_body": entry.max_body, "params": params, **form})
             routes.append(
                 {
                     "path": facts.path,
                     "methods": list(facts.methods) if facts.methods is not None else None,
-                    "plan": plan,
+                    "plan": _planned(plans, entry),
                     "partial": statics.not_allowed(facts) if statics is not None else None,
                 }
             )
@@ -102,6 +104,18 @@ def table(
         "root_path": root_path,
         "not_found": statics.not_found() if statics is not None else None,
         "routes": routes,
+        "sockets": sockets,
         "plans": plans,
     }
     return json.dumps(made, ensure_ascii=False).encode()
+
+
+def _planned(plans: list[dict[str, Any]], entry: Entry | None) -> int:
+    """Add an entry's plan; return its number, -1 for none."""
+    if entry is None:
+        return -1
+    plan = len(plans)
+    form = {} if entry.form is None else {"form": entry.form}
+    params = list(entry.params)
+    plans.append({"id": plan, "body": entry.body, "max_body": entry.max_body, "params": params, **form})
+    return plan

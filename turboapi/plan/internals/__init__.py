@@ -6,6 +6,7 @@ another shape is a Fallback: the application's own ASGI face answers then.
 Nothing outside of this package imports a private name of theirs.
 """
 
+from .conversation import dressed
 from .exits import exits_always, late_errors_after_exits, swallowed
 from .fields import body_to_args, is_form, params_know_each_other, params_to_args, probe, raise_request_error
 from .forms import (
@@ -27,8 +28,8 @@ from .pieces import Piece
 from .releases import replaced, unsupported
 from .results import body_allowed, encode_jsonable, own_json, raise_response_error, serialize
 from .routes import Mounts, host_taken, routes
-from .scopes import exit_stacks, included_scope, names_route, route_path
-from .stack import Stack, alike, own_handlers, read_stack, telemetry_watch
+from .scopes import exit_stacks, included_scope, names_route, route_path, selected_scope
+from .stack import Stack, alike, around_router, leaves_sockets_alone, own_handlers, read_stack, telemetry_watch
 from .threads import threaded_iterator
 from .tools import drive
 
@@ -40,9 +41,11 @@ __all__ = [
     "Stack",
     "Waiting",
     "alike",
+    "around_router",
     "body_allowed",
     "body_to_args",
     "cached_request",
+    "dressed",
     "drive",
     "encode_jsonable",
     "exit_stacks",
@@ -58,6 +61,7 @@ __all__ = [
     "install_gate",
     "is_form",
     "late_errors_after_exits",
+    "leaves_sockets_alone",
     "limits_understood",
     "names_route",
     "may_have_files",
@@ -76,6 +80,7 @@ __all__ = [
     "replaced",
     "route_path",
     "routes",
+    "selected_scope",
     "serialize",
     "settings_now",
     "settings_of",

@@ -160,11 +160,7 @@ def _route(route: Any, effective: Any, included: Any) -> Iterator[RouteFacts]:
     elif isinstance(route, routing.Route) and cls.matches in _MATCHES:
         yield _by_path(route, effective, included)
     elif isinstance(route, routing.WebSocketRoute):
-        if cls.matches not in (routing.WebSocketRoute.matches, _routing.APIWebSocketRoute.matches):
-            yield _barrier(route, f"route class {cls.__name__} matches in its own way")
-        else:
-            why = "WebSocket, through the application's ASGI interface"
-            yield RouteFacts("websocket", route, included, effective.path, None, "", route.name or "", None, why)
+        yield _socket(route, included)
     elif isinstance(route, routing.Mount):
         path = route.path
         known = isinstance(path, str) and _pattern(path + "/{path:path}") == route.path_regex.pattern
@@ -177,6 +173,21 @@ def _route(route: Any, effective: Any, included: Any) -> Iterator[RouteFacts]:
         yield RouteFacts("host", route, included, f"//{route.host}", None, "", route.name or "", None, why)
     else:
         yield _barrier(effective, f"route class {cls.__name__} decides for itself")
+
+
+def _socket(route: Any, included: Any) -> RouteFacts:
+    """Facts of a WebSocket route; one that decides for itself what it matches is a barrier to sockets and requests."""
+    cls = type(route)
+    if cls.matches not in (routing.WebSocketRoute.matches, _routing.APIWebSocketRoute.matches):
+        return _barrier(route, f"route class {cls.__name__} matches in its own way")
+    name = route.name or ""
+    if cls.handle is not routing.WebSocketRoute.handle or "handle" in vars(route):
+        why = f"route class {cls.__name__} handles in its own way"
+        return RouteFacts("websocket", route, included, route.path, None, "", name, None, why)
+    if not route.path.startswith("/") or _pattern(route.path) != route.path_regex.pattern or _strange(route):
+        why = "path with a convertor of the application's own, or one that does not say what it matches"
+        return RouteFacts("websocket", route, included, route.path, None, "", name, None, why, table_path="?")
+    return RouteFacts("websocket", route, included, route.path, None, "", name, route.app, "")
 
 
 def _strange(effective: Any) -> list[str]:

@@ -9,9 +9,10 @@ import fastapi.routing as _routing
 from starlette import routing
 from starlette._utils import get_route_path
 
+from ..facts import RouteFacts
 from .tools import mentions
 
-__all__ = ["exit_stacks", "included_scope", "names_route", "route_path"]
+__all__ = ["exit_stacks", "included_scope", "names_route", "route_path", "selected_scope"]
 
 
 @functools.cache
@@ -48,3 +49,13 @@ def names_route() -> bool:
     """Tell whether the scope names a route that is not FastAPI's: newer Starlette does so, FastAPI's router not."""
     app: Any = routing.Router.app
     return _routing.APIRouter.app is app and mentions(app.__code__, "route")
+
+
+def selected_scope(facts: RouteFacts) -> dict[str, Any]:
+    """Return what routers on the way to a WebSocket route put into the scope, beside what the route itself does."""
+    found: dict[str, Any] = {"route": facts.route} if names_route() else {}
+    if facts.included is not None:
+        contexts = facts.included.effective_candidates()
+        own = next(each for each in contexts if getattr(each, "starlette_route", None) is facts.route)
+        found["fastapi"] = included_scope(facts.included, own)
+    return found

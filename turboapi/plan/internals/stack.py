@@ -6,6 +6,7 @@ Exception handlers are read from the stack that is in use, not from
 
 from __future__ import annotations
 
+import copy
 import importlib
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +24,7 @@ from .gate import own_exceptions
 from .pieces import Piece, find, piece_of, piece_of_class
 from .tools import own_function
 
-__all__ = ["Stack", "alike", "own_handlers", "read_stack", "telemetry_watch"]
+__all__ = ["Stack", "alike", "around_router", "leaves_sockets_alone", "own_handlers", "read_stack", "telemetry_watch"]
 
 # What FastAPI releases put around the router, transparent to a request that has nothing to do with them.
 _TRANSPARENT = frozenset(
@@ -203,3 +204,23 @@ def _ends(exceptions: Any, router: Any) -> bool:
             return False
         at = at.app
     return True
+
+
+def around_router(stack: Stack, app: Any) -> Any:
+    """Return what is around the router, from the exception handlers inwards, around `app` instead of it."""
+    layers: list[Any] = [stack.exceptions]
+    at: Any = stack.exceptions.app
+    while (type(at).__module__, type(at).__name__) in _TRANSPARENT:
+        layers.append(at)
+        at = at.app
+    for layer in reversed(layers):
+        made = copy.copy(layer)
+        made.app = app
+        app = made
+    app.__class__ = ExceptionMiddleware  # no gate: its request has arrived
+    return app
+
+
+def leaves_sockets_alone(piece: Piece) -> bool:
+    """Tell whether a middleware hands a WebSocket on as it is."""
+    return piece.kind in ("dispatch", "cors", "gzip")
