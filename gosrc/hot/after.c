@@ -25,6 +25,9 @@ PyObject *
 after_make(PyObject *self, PyObject *result)
 {
     hot_proxy *p = (hot_proxy *)self;
+    if (p->x != NULL && p->x->lane_plan != NULL && ((hot_plan *)p->x->lane_plan)->inner != NULL) {
+        return lend_encode(self, result); // the answer is the middleware's, started or not
+    }
     turbo_exchange *x = open_exchange(p);
     return x == NULL ? NULL : answer_encode(p->srv, x, result);
 }

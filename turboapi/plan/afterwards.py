@@ -20,8 +20,8 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from . import internals
-from .around import Tail, leave, overrun, unwind, unwind_async
-from .background import await_tasks, later, run_tasks, run_tasks_here
+from .around import Tail, in_scopes, leave, overrun, unwind, unwind_async
+from .background import later, run_tasks, run_tasks_here
 from .draft import Draft, Step
 from .hops import begun, call_in_copy, carried_over, goes_to_thread, hop_of_calls, hop_of_ends, name_of
 from .lines import call, late, prologue, refusal
@@ -29,7 +29,7 @@ from .plans import Arg, Stage
 from .response import Answer
 from .scope import stacks_used
 
-__all__ = ["goes_on", "stages_of_lasting"]
+__all__ = ["OnLoop", "goes_on", "stages_of_lasting"]
 
 
 def goes_on(draft: Draft) -> bool:
@@ -46,11 +46,11 @@ def stages_of_lasting(draft: Draft, endpoint: Step, answer: Answer) -> tuple[tup
         return (Stage(make(f"def {head}:", lines), "call", coroutine=False),), args
     first = list(itertools.takewhile(goes_to_thread, draft.steps))
     if not first:
-        lines = [*prologue(draft), *_OnLoop(draft, endpoint, answer).lines()]
+        lines = [*prologue(draft), *OnLoop(draft, endpoint, answer).lines()]
         return (Stage(make(f"async def {head}:", lines), "loop", coroutine=True),), args
     # What comes first needs no task yet: the way from its thread to the loop is half a hop.
     one = [*prologue(draft), *_Threaded(draft, endpoint, answer).beginning(first)]
-    two = _OnLoop(draft, endpoint, answer).rest(one, len(first))
+    two = OnLoop(draft, endpoint, answer).rest(one, len(first))
     carried = carried_over(draft, one, two)
     one = [line.replace("return carried", f"return {carried}") for line in one]
     return (
@@ -80,6 +80,8 @@ class _Text:
         self.sub = draft.special.get("sub")
         self.early = [step for step in draft.steps if _yields(step) and step.node.early]
         self.opened = [step for step in draft.steps if _yields(step) and not step.node.early]
+        # Something has to be closed after the answer.
+        self.holds = bool(self.opened)
 
     def lines(self) -> list[str]:
         """Return the whole body, after the checks."""
@@ -87,7 +89,8 @@ class _Text:
 
     def start(self) -> list[str]:
         """Make what the body needs from the first dependency on."""
-        return [f"{name} = {self._list(name)}" for name in ("early", "opened") if getattr(self, name)]
+        lists = {"early": bool(self.early), "opened": self.holds}
+        return [f"{name} = {self._list(name)}" for name, needed in lists.items() if needed]
 
     def body(self, steps: Sequence[Step]) -> list[str]:
         """Return all from `steps` on."""
@@ -99,7 +102,7 @@ class _Text:
             if internals.late_errors_after_exits():
                 lines = ["response = None", *lines, "if response is None:", self.swallowed()]
         lines += self._answer()
-        if self.opened:
+        if self.holds:
             lines += ["awaited = True", *self._ends("opened", self.opened)]
             lines = ["awaited = False", *self.guarded("opened", lines), "if not awaited:", self.swallowed()]
         return lines
@@ -133,7 +136,7 @@ class _Text:
             unwinding = self.bind(self.answer.unwinding, "unwinding")
             lines.append(f"    return {unwinding}(result, {self.sub}, {self.tasks}, scope)")
         value = f"{self.bind(self.answer.finish, 'finish')}(result, {self.sub}, None)" if self.sub else "result"
-        if self.tasks and not (self.early or self.opened):
+        if self.tasks and not (self.early or self.holds):
             # Nothing was added, as in most requests: an answer like any other.
             lines += [f"if not {self.tasks}.tasks:", f"    return {value}"]
         return [*lines, f"response = proxy.make({value})"]
@@ -210,17 +213,18 @@ class _Threaded(_Text):
         ]
 
 
-class _OnLoop(_Text):
+class OnLoop(_Text):
     """A coroutine on the loop lane; sync calls are hops.
 
     scopes: code of the user's that is open around other code may have opened scopes of AnyIO's, which a hop respects.
-    before: the lines of the stage before this one.
+    called: the endpoint was called with the hop of what comes before it. before: the lines before its own.
     """
 
     def __init__(self, draft: Draft, endpoint: Step, answer: Answer) -> None:
         super().__init__(draft, endpoint, answer)
         self.scopes = False
-        self.before: Sequence[str] = self.start()
+        self.called = False
+        self.before: Sequence[str] = [*draft.early, *draft.checks, *self.start()]
 
     def rest(self, one: Sequence[str], done: int) -> list[str]:
         """Return what follows the first `done` dependencies, whose lines are `one`."""
@@ -229,6 +233,9 @@ class _OnLoop(_Text):
 
     def _calls(self, steps: Sequence[Step]) -> list[str]:
         lines: list[str] = []
+        if steps and not self.draft.late and all(map(goes_to_thread, (steps[-1], self.endpoint))):
+            steps = [*steps, self.endpoint]
+            self.called = True
         for threads, group in itertools.groupby(steps, goes_to_thread):
             if threads:
                 lines += hop_of_calls(self.draft, list(group), [*self.before, *lines], scoped=self.scopes)
@@ -257,6 +264,8 @@ class _OnLoop(_Text):
     def _endpoint(self) -> list[str]:
         if self.endpoint.node.kind == "async":
             return [f"result = await {call(self.draft, self.endpoint)}"]
+        if self.called:
+            return []
         return hop_of_calls(self.draft, [self.endpoint], [], scoped=self.scopes)
 
     def _ends(self, name: str, steps: Sequence[Step]) -> list[str]:
@@ -266,16 +275,18 @@ class _OnLoop(_Text):
                 lines += hop_of_ends(self.draft, name, list(group), scoped=self.scopes)
                 continue
             for step in group:
-                lines += [
-                    f"{name}.pop()",
-                    "try:",
-                    f"    await anext({name_of(step)})",
-                    "except StopAsyncIteration:",
-                    "    pass",
-                    "else:",
-                    f"    await {self.bind(overrun, 'overrun')}({name_of(step)})",
-                ]
+                lines += [f"{name}.pop()", *self._end(step)]
         return lines
+
+    def _end(self, step: Step) -> list[str]:
+        return [
+            "try:",
+            f"    await anext({name_of(step)})",
+            "except StopAsyncIteration:",
+            "    pass",
+            "else:",
+            f"    await {self.bind(overrun, 'overrun')}({name_of(step)})",
+        ]
 
     def _unwind(self, name: str) -> str:
         return f"await {self.bind(unwind_async, 'unwind_async')}({name}, error)"
@@ -285,13 +296,14 @@ class _OnLoop(_Text):
         return [*super().body(steps), "return proxy"]
 
     def _answer(self) -> list[str]:
-        run = self.bind(await_tasks if self.scopes else run_tasks, "run_tasks")
         # What is sent within a scope of AnyIO's has to be, as in Starlette, in a task group that is below it.
         send = "response(proxy.scope(), proxy.receive, proxy.send)" if self.scopes else "proxy.sending(response)"
+        # Scopes of AnyIO's that are open count for threads, too.
+        around = [self.bind(in_scopes, "in_scopes")] if self.scopes else []
         return [
             self._later(),
             "if not proxy.answer(response):",
             f"    await {send}",
             "elif later is not None:",
-            f"    await {run}(proxy, later)",
+            f"    await {self.bind(run_tasks, 'run_tasks')}({', '.join(['proxy', 'later', *around])})",
         ]

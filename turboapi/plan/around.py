@@ -25,6 +25,7 @@ from . import internals
 from .background import finish_tasks, run_tasks, run_tasks_here
 
 __all__ = [
+    "Shielded",
     "Tail",
     "enter",
     "gives_generator",
@@ -109,8 +110,59 @@ def push_exit(stack: AsyncExitStack, generator: Any) -> None:
     """Put the end of a dependency that has begun on an exit stack."""
     if isinstance(generator, AsyncGeneratorType):
         stack.push_async_exit(asynccontextmanager(lambda: generator)())
+    elif isinstance(generator, Shielded):
+        stack.push_async_exit(generator)
+    elif isinstance(generator, CancelScope):
+        stack.push(generator)
     else:
         stack.push_async_exit(_ThreadExit(generator))
+
+
+class Shielded:
+    """An async dependency whose end is not interrupted by scopes outside of the route, as newer FastAPI has it.
+
+    scope: one of the route's own, which was entered before its first async dependency.
+    """
+
+    __slots__ = ("_generator", "_scope")
+
+    def __init__(self, generator: Any, scope: CancelScope) -> None:
+        self._generator = generator
+        self._scope = scope
+
+    async def begin(self) -> Any:
+        """Run up to the `yield`; return what it yields."""
+        try:
+            return await anext(self._generator)
+        except StopAsyncIteration:
+            raise RuntimeError("generator didn't yield") from None
+
+    async def leave(self) -> None:
+        """Run to the end."""
+        self._scope.shield = True
+        try:
+            await anext(self._generator)
+        except StopAsyncIteration:
+            pass
+        else:
+            await overrun(self._generator)
+        finally:
+            self._scope.shield = False
+        await checkpoint_if_cancelled()
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, *exc_info: object) -> bool | None:
+        manager: Any = asynccontextmanager(lambda: self._generator)()
+        self._scope.shield = True
+        try:
+            swallowed: bool | None = await manager.__aexit__(*exc_info)
+        finally:
+            self._scope.shield = False
+        if swallowed:
+            await checkpoint_if_cancelled()
+        return swallowed
 
 
 class _Exit:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import Context
+from functools import partial
 from typing import Any
 
 import fastapi
 from starlette.background import BackgroundTask, BackgroundTasks
 from starlette.responses import Response
 
-__all__ = ["await_tasks", "finish_tasks", "later", "run_tasks", "run_tasks_here"]
+__all__ = ["finish_tasks", "later", "run_tasks", "run_tasks_here"]
 
 # Somebody may replace or override them; such tasks are awaited as they are.
 _ONE = BackgroundTask.__call__
@@ -42,21 +43,16 @@ def run_tasks_here(tasks: Any, context: Context) -> Iterator[Any] | None:
     return None
 
 
-async def run_tasks(proxy: Any, tasks: Any) -> None:
-    """Run tasks from the loop, sync ones on the call lane."""
+async def run_tasks(proxy: Any, tasks: Any, around: Callable[..., Awaitable[Any]] | None = None) -> None:
+    """Run tasks from the loop, sync ones on the call lane. around(run, function, ...): what is awaited for those."""
+    hop = proxy.run if around is None else partial(around, proxy.run)
     for task in tasks.tasks if type(tasks).__call__ in _MANY else (tasks,):
         if type(task).__call__ is not _ONE:
             await task()
         elif task.is_async:
             await task.func(*task.args, **task.kwargs)
         else:
-            await proxy.run(task.func, *task.args, **task.kwargs)
-
-
-async def await_tasks(proxy: Any, tasks: Any) -> None:
-    """Run tasks where scopes of AnyIO's are open, which their threads have to respect."""
-    del proxy
-    await tasks()
+            await hop(task.func, *task.args, **task.kwargs)
 
 
 async def finish_tasks(remaining: Iterator[Any]) -> None:

@@ -30,7 +30,6 @@ from .whole import next_version, whole_fallback
 
 __all__ = ["compile_known"]
 
-_PAST = Fallback("it goes on after its answer (yield, background tasks), under middleware")
 _BEHIND = Fallback("it stands behind a route that only the application can match")
 _COVERED = Fallback("it is never reached: a mount at / stands before it")
 
@@ -76,8 +75,6 @@ def _made(
         if covered and each.mounted is None:
             made = _COVERED
         covered = covered or (each.kind == "mount" and not each.path)
-        if stack.pieces and isinstance(made, Entry) and made.lasts:
-            made = _PAST  # middleware has to see the answer before it is sent
         if stack.pieces and isinstance(made, Entry) and made.form is not None:
             made = Fallback("form behind middleware")
         entry = made if isinstance(made, Entry) else None
@@ -100,7 +97,9 @@ def _made(
             raise TypeError("a mounted application is compiled under middleware")
         chain = Chain(stack, compiler.around, errors)
         plans = [
-            entry.plan if each.kind == "websocket" else chain.wrap(entry.plan, each, body=entry.body != "none")
+            entry.plan
+            if each.kind == "websocket"
+            else chain.wrap(entry.plan, each, body=entry.body != "none", lasts=entry.lasts)
             for each, entry in compiled
         ]
     version = next_version()
@@ -178,7 +177,7 @@ class _Compiler:
 
     def _part(self, app: Any, stack: Stack, prefix: str | None) -> _Part:
         before = self._kept.parts.get(prefix)
-        memory = _memory(app, stack, prefix, self._app.router, self.cors, before)
+        memory = _memory(app, stack, prefix, self._app.router, self.cors, before, layered=bool(self._stack.pieces))
         known = before.entries if before is not None and before.around is memory.around else {}
         part = self._parts[prefix] = _Part(app, stack, memory, known)
         return part
@@ -205,23 +204,31 @@ def _stack(app: Any, kept: Kept) -> Stack | Fallback:
 
 
 def _memory(
-    app: Any, stack: Stack, mounted: str | None, router: Any, cors: CorsHeaders | None, before: Memory | None
+    app: Any,
+    stack: Stack,
+    mounted: str | None,
+    router: Any,
+    cors: CorsHeaders | None,
+    before: Memory | None,
+    *,
+    layered: bool,
 ) -> Memory:
     """Return the memory of an application, with its surroundings from before where they are the same.
 
     mounted: where it stands in another one, whose router and cors count; None for the outermost.
+    layered: there is middleware around it.
     """
     decline = decline_type()
     handlers = (stack.exceptions._exception_handlers, stack.exceptions._status_handlers)
     held = (*handlers, app, app.router, router, cors and cors.middleware)
-    common = (internals.own_json(JSONResponse), internals.form_basis())
+    common = (internals.own_json(JSONResponse), internals.form_basis(), layered)
     basis = (*map(id, held), app.root_path, decline, stack.limited, *common)
     if before is not None and before.basis == basis:
         return Memory(basis, held, before.around)
     scope = {"app": app, "starlette.exception_handlers": handlers, "router": router}
     if app.root_path:
         scope["root_path"] = app.root_path
-    return Memory(basis, held, Surroundings(scope, decline, stack.limited, cors, mounted))
+    return Memory(basis, held, Surroundings(scope, decline, stack.limited, cors, mounted, layered))
 
 
 def _entry(facts: RouteFacts, app: Any, memory: Memory, before: dict[Key, Known]) -> Entry | Fallback:

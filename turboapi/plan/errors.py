@@ -8,7 +8,7 @@ handles belongs to the outermost layer, which answers 500 and lets the server lo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 from starlette._utils import is_async_callable
@@ -22,7 +22,7 @@ from .facts import RouteFacts
 from .internals import Stack
 from .scope import Surroundings, Unwinding, request_of, stacks_used, unwind_failed
 
-__all__ = ["Errors", "call_handler", "find_handler"]
+__all__ = ["Errors", "ask_handlers", "call_handler", "find_handler"]
 
 _log = logging.getLogger("turboapi.error")
 
@@ -62,26 +62,18 @@ class Errors:
         """Return the answer that the application's handlers give. Raises what they let through. Loop's thread."""
         if not isinstance(exc, Exception):
             raise exc
-        stack = self._stack
-        # Code of the user's may have put something on FastAPI's exit stacks: it hears of the exception first.
-        used = proxy.request.scope if proxy.request is not None and stacks_used(proxy.request.scope) else None
-        if used is not None:
-            exc = await unwind_failed(used, exc, outer=False)
-        for layer in ("route", "middleware"):
-            handler = find_handler(stack, exc)
-            try:
-                if handler is not None:
-                    if getattr(proxy, "started", False):
-                        raise RuntimeError("Caught handled exception, but response already started.") from exc
-                    answer: Response | None = await call_handler(handler, self._request(proxy), exc)
-                    if used is None or answer is None:
-                        return answer
-                    return Unwinding(answer, [], [used["fastapi_middleware_astack"]] if layer == "route" else [])
-            except Exception as error:
-                exc = error
-            if used is not None and layer == "route":
-                exc = await unwind_failed(used, exc, outer=True)
-        return await self._outermost(stack, proxy, exc)
+        try:
+            answer: Response | None = await ask_handlers(
+                self._stack,
+                proxy,
+                exc,
+                lambda: self._request(proxy),
+                lambda: getattr(proxy, "started", False),
+                _as_it_is,
+            )
+        except Exception as left:
+            return await self._outermost(self._stack, proxy, left)
+        return answer
 
     async def escaped(self, proxy: Any, exc: Exception) -> Response | None:
         """Return the outermost layer's answer to what came out of the middleware; None where one has started."""
@@ -126,6 +118,44 @@ def find_handler(stack: Stack, exc: BaseException) -> Callable[..., Any] | None:
         handlers = stack.exceptions._exception_handlers
         handler = next((handlers[cls] for cls in type(exc).__mro__ if cls in handlers), None)
     return handler
+
+
+async def ask_handlers(
+    stack: Stack,
+    proxy: Any,
+    exc: Exception,
+    request: Callable[[], Request],
+    started: Callable[[], bool],
+    give: Callable[[Any], Awaitable[Any]],
+) -> Any:
+    """Let both layers look for a handler; return what `give` makes of its answer. Raises what they let through.
+
+    started: whether an answer is too late. give: delivers it, inside of the layer, so what it raises may have a
+    handler in the next one.
+    """
+    # Code of the user's may have put something on FastAPI's exit stacks: it hears of the exception first.
+    used = proxy.request.scope if proxy.request is not None and stacks_used(proxy.request.scope) else None
+    if used is not None:
+        exc = await unwind_failed(used, exc, outer=False)
+    for layer in ("route", "middleware"):
+        handler = find_handler(stack, exc)
+        try:
+            if handler is not None:
+                if started():
+                    raise RuntimeError("Caught handled exception, but response already started.") from exc
+                answer = await call_handler(handler, request(), exc)
+                if used is not None and answer is not None:
+                    answer = Unwinding(answer, [], [used["fastapi_middleware_astack"]] if layer == "route" else [])
+                return await give(answer)
+        except Exception as error:
+            exc = error
+        if used is not None and layer == "route":
+            exc = await unwind_failed(used, exc, outer=True)
+    raise exc
+
+
+async def _as_it_is(answer: Any) -> Any:
+    return answer
 
 
 async def call_handler(handler: Callable[..., Any], request: Request, exc: Exception) -> Any:

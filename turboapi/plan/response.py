@@ -34,12 +34,13 @@ def new_response() -> Response:
 class Answer:
     """Builds a route's complete response objects; used where bytes alone are not enough."""
 
-    __slots__ = ("_dump", "_make", "_output", "_status")
+    __slots__ = ("_dump", "_output", "_status", "status")
 
     def __init__(self, output: Output, dump: Callable[[Any], Any]) -> None:
         self._output = output
         self._dump = dump
         self._status = output.status
+        self.status = output.status or 200
 
     def build(self, value: Any, sub: Response | None = None, tasks: Any = None) -> Response:
         """Return the response to a result that is none yet; `sub` carries the handler's own headers and status."""

@@ -30,6 +30,7 @@ class Surroundings:
     scope: entries that FastAPI puts into every scope. decline: the exception class that means "FastAPI answers".
     limited: a body limit holds for the whole application. cors: its CORSMiddleware as a function of headers.
     mounted: the path below which the application stands in another one, None for the outermost.
+    layered: there is middleware around it.
     """
 
     scope: Mapping[str, Any]
@@ -37,6 +38,7 @@ class Surroundings:
     limited: bool
     cors: Any = None
     mounted: str | None = None
+    layered: bool = False
 
     def unmounted(self, scope: Scope) -> Exception:
         """Return the exception that declines, and take out of the scope what would lead FastAPI astray."""

@@ -14,7 +14,7 @@ before it. That gives, by the order of the calls:
 
 What reads a form's files into memory runs on the call lane before all of these.
 
-Routes that go on after their answer have shapes of their own: `afterwards`.
+Routes that go on after their answer have shapes of their own: `afterwards`, and `layered` under middleware.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from .afterwards import goes_on, stages_of_lasting
 from .draft import Draft, Step
 from .facts import Node
 from .hops import carried_over, goes_to_thread, hop_of_calls
+from .layered import stages_under
 from .lines import call, keywords, late, prologue, refusal
 from .plans import Arg, Stage
 from .response import Answer
@@ -45,7 +46,7 @@ def stages(draft: Draft, endpoint: Step, answer: Answer) -> tuple[tuple[Stage, .
     if bare and (endpoint.node.kind == "sync" or (real and not answer.foreign)):
         return _direct(draft, endpoint)
     if goes_on(draft):
-        return stages_of_lasting(draft, endpoint, answer)
+        return (stages_under if draft.around.layered else stages_of_lasting)(draft, endpoint, answer)
     steps = [*draft.steps, endpoint]
     kinds = [step.node.kind for step in steps]
     changes = sum(one != other for one, other in itertools.pairwise(kinds))

@@ -7,7 +7,7 @@ Nothing outside of this package imports a private name of theirs.
 """
 
 from .conversation import dressed
-from .exits import exits_always, late_errors_after_exits, swallowed
+from .exits import exits_always, late_errors_after_exits, shields_exits, swallowed
 from .fields import body_to_args, is_form, params_know_each_other, params_to_args, probe, raise_request_error
 from .forms import (
     files_stack,
@@ -84,6 +84,7 @@ __all__ = [
     "serialize",
     "settings_now",
     "settings_of",
+    "shields_exits",
     "streaming_class",
     "streaming_response",
     "swallowed",

@@ -11,7 +11,7 @@ from fastapi.exceptions import FastAPIError
 
 from .scopes import exit_stacks
 
-__all__ = ["exits_always", "late_errors_after_exits", "swallowed"]
+__all__ = ["exits_always", "late_errors_after_exits", "shields_exits", "swallowed"]
 
 
 @functools.cache
@@ -22,6 +22,11 @@ def exits_always() -> bool:
     """
     function = getattr(_concurrency.contextmanager_in_threadpool, "__wrapped__", None)
     return function is not None and "BaseException" in function.__code__.co_names
+
+
+def shields_exits() -> bool:
+    """Tell whether async dependencies end in a scope that those outside of the route do not reach."""
+    return hasattr(_concurrency, "_asynccontextmanager_with_shielded_exit")
 
 
 def late_errors_after_exits() -> bool:

@@ -15,7 +15,7 @@ from ..internals import Known, Stack, install_gate
 from ..plans import Arg, HotPlan, Stage
 from ..scope import Surroundings
 from .cors import cors
-from .dispatch import dispatching
+from .dispatch import dispatching, sheltered
 from .failures import Failures
 from .foreign import foreign
 from .gzip import gzip
@@ -48,10 +48,15 @@ class Chain:
         if any(piece.kind == "foreign" for piece in stack.pieces):
             install_gate(stack.exceptions)
 
-    def wrap(self, plan: HotPlan, facts: RouteFacts, *, body: bool) -> HotPlan:
-        """Return the plan whose one stage is all of the middleware. body: the plan takes a buffered body."""
+    def wrap(self, plan: HotPlan, facts: RouteFacts, *, body: bool, lasts: bool) -> HotPlan:
+        """Return the plan whose one stage is all of the middleware.
+
+        body: the plan takes a buffered body. lasts: it goes on after its answer.
+        """
         failures = Failures(self._stack, self._around, self._errors, facts, body=body)
         layer: Layer = Route(facts, plan, self._around, failures, body=body, reads=self._reads)
+        if lasts and self._stack.pieces[-1].kind == "dispatch":
+            layer = sheltered(layer)
         last = len(self._stack.pieces) - 1
         # What the innermost ones raise over the route's answer is the route's, as long as nothing else has sent it.
         failed: Failed | None = failures.unsent

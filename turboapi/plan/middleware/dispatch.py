@@ -9,6 +9,7 @@ all of it ends with a response as a value, there is nothing to be in step with.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from asyncio import get_running_loop as _running
 from collections import deque
@@ -19,9 +20,9 @@ import anyio
 from starlette.responses import Response
 
 from ..internals import cached_request, streaming_class, streaming_response
-from .reply import Layer, Reply, is_value
+from .reply import Hears, Layer, Reply, is_value, send_messages, send_value
 
-__all__ = ["dispatching"]
+__all__ = ["dispatching", "sheltered"]
 
 _streaming = streaming_class()
 _request = cached_request()
@@ -38,11 +39,13 @@ def dispatching(middleware: Any, below: Layer, escaped: Escaped | None = None) -
         call = _Call(proxy, scope, receive, send, below)
         try:
             response = await middleware.dispatch_func(call.request, call.call_next)
-            if call.child is None or call.settled:
-                value = _value(response)
-                if value is not None:
-                    return value
-            await response(scope, call.request.wrapped_receive, send)
+            value = _value(response) if call.child is None or call.settled or call.held else None
+            if value is None:
+                await response(scope, call.request.wrapped_receive, send)
+            elif call.held:
+                await send_value(proxy, value, send)
+            else:
+                return value
             await call.sent()
         except BaseException as exc:
             if call.child is not None:
@@ -54,6 +57,24 @@ def dispatching(middleware: Any, below: Layer, escaped: Escaped | None = None) -
 
     return layer
 
+
+def sheltered(below: Layer) -> Layer:
+    """Return a layer under a dispatching one whose code is cancelled by AnyIO's rules.
+
+    AnyIO, which Starlette has cancel it, waits for threads, and knows of scopes that are shielded.
+    """
+
+    async def layer(proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
+        with anyio.CancelScope() as cancelled:
+            send.cancelled_by(cancelled.cancel)
+            return await below(proxy, scope, receive, send)
+        return None
+
+    return layer
+
+
+# The first step is made at once; what it sends waits until it is taken.
+_EAGER = sys.version_info >= (3, 12)
 
 if sys.version_info >= (3, 12):
 
@@ -123,8 +144,8 @@ def _says_length(reply: Any) -> bool:
     return bool(headers) and headers[0] == (b"content-length", b"%d" % len(reply.body))
 
 
-class _Call:
-    """One request in one BaseHTTPMiddleware."""
+class _Call(Hears):
+    """One request in one BaseHTTPMiddleware. Called, it is the child's send."""
 
     # What the child has sent, and nobody taken: one message that is waited for, others that wait themselves.
     _inbox: Any = None
@@ -134,12 +155,18 @@ class _Call:
     _finals: list[asyncio.Future[None]] | None = None
     _receives: list[asyncio.Future[None]] | None = None
     _expects = False
+    # Nothing was sent yet.
+    _fresh = True
     _raised = False
     _closed = False
     child: asyncio.Task[Any] | None = None
     _second: asyncio.Task[Any] | None = None
     # The child has ended, with a value or an exception that was heard.
     settled = False
+    # The child has given a whole response, and waits until that was sent.
+    held = False
+    # What cancels a child whose calls on threads are waited for first, by its task.
+    _cancels: dict[asyncio.Task[Any], Callable[[], None]] | None = None
 
     def __init__(self, proxy: Any, scope: Any, receive: Any, send: Any, below: Layer) -> None:
         self.request = _request(scope, receive, send)
@@ -154,13 +181,16 @@ class _Call:
         """Run what is below; return its response when it has started."""
         if self.child is not None:
             await self._again()
-        self._expects = True
-        child = self.child = _spawn(self._below(self._proxy, self._scope, self._receive, self._hear))
+        child = self.child = _spawn(self._below(self._proxy, self._scope, self._receive, self))
+        if not _EAGER:
+            await asyncio.sleep(0)
         info = None
         while True:
-            message = None if child.done() and self._inbox is None else await self._take(child)
+            message = await self._take(child)
             if message is None:
                 break
+            if isinstance(message, Response):
+                return streaming_response(message.status_code, message.raw_headers, _Whole(message), info)
             if message["type"] == "http.response.debug":
                 info = message["info"]
             elif message["type"] == "http.response.early_hint":
@@ -192,11 +222,11 @@ class _Call:
         """A second call: everything below runs again, and Starlette fails over what it hears then."""
         first = self.child
         assert first is not None
-        second = self._second = _spawn(self._below(self._proxy, self._scope, self._receive, self._hear))
+        second = self._second = _spawn(self._below(self._proxy, self._scope, self._receive, self))
         if not first.done() or (not first.cancelled() and first.exception() is None):
             # It hears the first one's body.
             await asyncio.sleep(0)
-            if not first.done():
+            if not first.done() and not self.held:
                 await self._take(first)
             raise AssertionError
         await asyncio.wait([second])
@@ -269,21 +299,45 @@ class _Call:
     async def give_up(self) -> None:
         """Cancel what runs below, as often as it takes."""
         for child in (self.child, self._second):
+            cancel = self._cancels.get(child) if self._cancels and child is not None else None
+            if cancel is not None:
+                cancel()
             while child is not None and not child.done():
                 # As AnyIO does it: what is about to be woken runs on until it waits again.
                 waits_for: Any = getattr(child, "_fut_waiter", None)
-                if waits_for is None or not waits_for.done():
+                if cancel is None and (waits_for is None or not waits_for.done()):
                     child.cancel()
-                await asyncio.sleep(0)
+                with contextlib.suppress(asyncio.CancelledError):
+                    await (asyncio.sleep(0) if cancel is None else asyncio.wait([child]))
             if child is not None and not child.cancelled():
                 child.exception()
 
     # ---- the child's side
 
-    async def _hear(self, message: Any) -> None:
-        """The child's send."""
+    def cancelled_by(self, cancel: Callable[[], None]) -> None:
+        """Have `cancel` called where the current child would be cancelled."""
+        child = asyncio.current_task()
+        assert child is not None
+        self._cancels = {**(self._cancels or {}), child: cancel}
+
+    async def whole(self, reply: Any) -> None:
+        """Take a whole response; go on when it was sent."""
         if self._closed:
             return
+        if not self._fresh:
+            # Something was sent before: it is out of turn, and so are its messages.
+            await send_messages(reply, self)
+            return
+        self._fresh = self._expects = False
+        self._inbox = reply
+        self.held = True
+        self._wake()
+        await self._until_sent()
+
+    async def __call__(self, message: Any) -> None:
+        if self._closed:
+            return
+        self._fresh = False
         if self._expects and self._inbox is None:
             self._expects = False
             self._inbox = message
@@ -300,9 +354,12 @@ class _Call:
         if message["type"] == "http.response.pathsend" or (
             message["type"] == "http.response.body" and not message.get("more_body", False)
         ):
-            final = _running().create_future()
-            self._finals = [*(self._finals or ()), final]
-            await final
+            await self._until_sent()
+
+    async def _until_sent(self) -> None:
+        final = _running().create_future()
+        self._finals = [*(self._finals or ()), final]
+        await final
 
     async def _receive(self) -> Any:
         """The child's receive: what is left of the request, until the response was sent."""

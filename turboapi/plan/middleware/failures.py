@@ -8,20 +8,20 @@ and what comes out there is answered 500 by the outermost layer.
 
 from __future__ import annotations
 
-import logging
 from typing import Any, cast
 
+from starlette.requests import Request
 from starlette.responses import Response
 
-from ..errors import Errors, call_handler, find_handler
+from ..around import in_scopes
+from ..background import run_tasks
+from ..errors import Errors, ask_handlers, find_handler
 from ..facts import RouteFacts
 from ..internals import Stack
-from ..scope import Surroundings, Unwinding, request_of, stacks_used, unwind_failed
-from .reply import is_value
+from ..scope import Surroundings, request_of, stacks_used
+from .reply import Hears, is_value, send_value, sends_plainly
 
-__all__ = ["Failures"]
-
-_log = logging.getLogger("turboapi.error")
+__all__ = ["Failures", "Sender", "deliver"]
 
 
 class Failures:
@@ -37,66 +37,69 @@ class Failures:
         self._errors = errors
         self._route = ((facts, "json" if body else "none"),)
 
-    async def send(self, proxy: Any, response: Any, scope: Any, receive: Any, send: Any) -> Response | None:
+    async def send(self, proxy: Any, response: Any, scope: Any, receive: Any, sender: Sender) -> Response | None:
         """Send the route's response; what that raises may have a handler."""
-        sender = _Sender(send)
         try:
-            await response(scope, receive, sender)
+            await deliver(proxy, response, scope, receive, sender)
         except Exception as exc:
-            return await self._handle(proxy, exc, scope, receive, sender)
+            return await self.answer(proxy, exc, scope, receive, sender)
         return None
 
     async def unsent(self, proxy: Any, exc: Exception) -> None:
         """Raise what the route makes of an exception of its `send`, once the response has started."""
-        sender = _Sender(None)
+        sender = Sender(proxy, None)
         sender.started = True
-        await self._handle(proxy, exc, None, None, sender)
+        await self.answer(proxy, exc, None, None, sender)
 
-    async def answer(self, proxy: Any, exc: Exception, scope: Any, receive: Any, send: Any) -> Response | None:
+    async def answer(self, proxy: Any, exc: Exception, scope: Any, receive: Any, sender: Sender) -> Response | None:
         """Answer the route's exception as the layers inside the middleware do. Raises what they let through."""
         if find_handler(self._stack, exc) is not None:
-            quick = self._errors.quick(proxy, exc)
+            quick = None if sender.started else self._errors.quick(proxy, exc)
             if quick is not None:
                 return quick
         elif proxy.request is None or not stacks_used(proxy.request.scope):
             raise exc
-        return await self._handle(proxy, exc, scope, receive, _Sender(send))
 
-    async def _handle(self, proxy: Any, exc: Exception, scope: Any, receive: Any, sender: _Sender) -> Response | None:
-        stack = self._stack
-        used = proxy.request.scope if proxy.request is not None and stacks_used(proxy.request.scope) else None
-        if used is not None:
-            exc = await unwind_failed(used, exc, outer=False)
-        for layer in ("route", "middleware"):
-            handler = find_handler(stack, exc)
-            try:
-                if handler is not None:
-                    if sender.started:
-                        raise RuntimeError("Caught handled exception, but response already started.") from exc
-                    answer = await call_handler(handler, request_of(proxy, self._around, self._route), exc)
-                    if used is not None and answer is not None:
-                        answer = Unwinding(answer, [], [used["fastapi_middleware_astack"]] if layer == "route" else [])
-                    if answer is None or is_value(answer):
-                        return cast("Response | None", answer)
-                    await answer(scope, receive, sender)
-                    return None
-            except Exception as error:
-                exc = error
-            if used is not None and layer == "route":
-                exc = await unwind_failed(used, exc, outer=True)
-        raise exc
+        async def give(answer: Any) -> Response | None:
+            if answer is None or is_value(answer):
+                return cast("Response | None", answer)
+            await deliver(proxy, answer, scope, receive, sender)
+            return None
+
+        def request() -> Request:
+            return request_of(proxy, self._around, self._route)
+
+        answer: Response | None = await ask_handlers(self._stack, proxy, exc, request, lambda: sender.started, give)
+        return answer
 
 
-class _Sender:
+async def deliver(proxy: Any, response: Any, scope: Any, receive: Any, sender: Any) -> None:
+    """Send a response, and run what it has left for afterwards."""
+    if not sends_plainly(response):
+        await response(scope, receive, sender)
+        return
+    await send_value(proxy, response, sender)
+    if response.background is not None:
+        await run_tasks(proxy, response.background, in_scopes)
+
+
+class Sender(Hears):
     """A send that knows whether the response has started."""
 
-    __slots__ = ("_send", "started")
+    __slots__ = ("_proxy", "_send", "started")
 
-    def __init__(self, send: Any) -> None:
+    def __init__(self, proxy: Any, send: Any) -> None:
+        self._proxy = proxy
         self._send = send
         self.started = False
 
     async def __call__(self, message: Any) -> None:
+        """Pass one message on."""
         if message["type"] == "http.response.start":
             self.started = True
         await self._send(message)
+
+    async def whole(self, reply: Any) -> None:
+        """Pass a response on."""
+        self.started = True
+        await send_value(self._proxy, reply, self._send)

@@ -7,7 +7,20 @@ from typing import Any
 
 from starlette.responses import Response
 
-__all__ = ["Failed", "Layer", "RawHeaders", "Reply", "field", "in_pieces", "is_value", "with_headers"]
+__all__ = [
+    "Failed",
+    "Hears",
+    "Layer",
+    "RawHeaders",
+    "Reply",
+    "field",
+    "in_pieces",
+    "is_value",
+    "send_messages",
+    "send_value",
+    "sends_plainly",
+    "with_headers",
+]
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -38,6 +51,25 @@ class Reply(Response):
         self.background = None
 
 
+class Hears:
+    """A send that takes a whole response at once, too, from what goes on after it."""
+
+    __slots__ = ()
+
+    async def __call__(self, message: Any) -> None:
+        """Take one ASGI message."""
+        raise NotImplementedError
+
+    async def whole(self, reply: Any) -> None:
+        """Take a whole response, as if it came in messages. What `reply` has to run afterwards is not looked at."""
+        raise NotImplementedError
+
+
+def sends_plainly(response: Any) -> bool:
+    """Tell whether a response is sent by Starlette's code, from its status, headers and body."""
+    return type(response).__call__ is _send_itself
+
+
 def is_value(response: Any) -> bool:
     """Tell whether a response is all there: sending it runs no code but Starlette's."""
     return type(response).__call__ is _send_itself and response.background is None
@@ -62,3 +94,24 @@ def field(headers: RawHeaders, name: bytes) -> bytes | None:
         if each == name:
             return value
     return None
+
+
+async def send_value(proxy: Any, reply: Any, send: Any) -> None:
+    """Send a plain response in one piece, where what takes it can; its background is the caller's."""
+    if isinstance(send, Hears):
+        await send.whole(reply)
+        return
+    to: Any = getattr(send, "__self__", None)
+    own = to is proxy and not proxy.started
+    if not own or not proxy.answer(reply):
+        await send_messages(reply, send)
+
+
+async def send_messages(reply: Any, send: Any) -> None:
+    """Send a plain response as Starlette does."""
+    await send({"type": "http.response.start", "status": reply.status_code, "headers": reply.raw_headers})
+    if in_pieces(reply):
+        await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    else:
+        await send({"type": "http.response.body", "body": reply.body})

@@ -16,7 +16,7 @@ from ..facts import RouteFacts
 from ..internals import host_taken, pass_gate, route_path
 from ..plans import HotPlan
 from ..scope import Surroundings
-from .failures import Failures
+from .failures import Failures, Sender
 from .reply import Reply, is_value
 
 __all__ = ["Route"]
@@ -85,7 +85,8 @@ class Route:
                 return None
         scope.update(self._entries)
         scope["path_params"] = self._path_params(scope) if self._convertors else {}
-        proxy.enter(scope, receive, send)
+        sender = Sender(proxy, send)
+        proxy.enter(scope, receive, sender)
         try:
             value = proxy.call(0, None)
             if self._first_waits:
@@ -94,6 +95,8 @@ class Route:
                 value = proxy.call(index, value)
                 if waits:
                     value = await value
+            if value is proxy:
+                return None  # it goes on after its answer, and has sent it
             if not self._encoded:
                 value = proxy.encode(value)
         except self._decline:
@@ -102,14 +105,14 @@ class Route:
             await pass_gate(self._exceptions, scope, receive, send)
             return None
         except Exception as exc:
-            return await self._failures.answer(proxy, exc, scope, receive, send)
+            return await self._failures.answer(proxy, exc, scope, receive, sender)
         if type(value) is bytes:
             length = (b"content-length", b"%d" % len(value))
             return Reply(self._status, [length, self._media], value, sized=True)
         if is_value(value):
             done: Response = value
             return done
-        return await self._failures.send(proxy, value, scope, receive, send)
+        return await self._failures.send(proxy, value, scope, receive, sender)
 
     def _path_params(self, scope: Any) -> dict[str, Any]:
         found = self._match(route_path(scope))
