@@ -12,7 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.gzip import GZipMiddleware
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.sessions import SessionMiddleware
 
 from ..case import CASES, case
 from ..trace import Trace
@@ -117,7 +120,36 @@ def dispatch_in_pure(app: FastAPI, trace: Trace) -> None:
     app.add_middleware(Pure, trace=trace)
 
 
-STACKS: tuple[Callable[[FastAPI, Trace], None], ...] = (one, two, pure, reading, pure_in_dispatch, dispatch_in_pure)
+def natives(app: FastAPI, trace: Trace) -> None:
+    app.add_middleware(SessionMiddleware, secret_key="secret")
+    app.add_middleware(GZipMiddleware, minimum_size=100)
+    app.add_middleware(CORSMiddleware, allow_origins=["https://a.test"])
+
+
+def natives_around_dispatch(app: FastAPI, trace: Trace) -> None:
+    app.add_middleware(CORSMiddleware, allow_origins=["*"])
+    app.add_middleware(Noting, trace=trace, name="between")
+    app.add_middleware(SessionMiddleware, secret_key="secret")
+
+
+STACKS: tuple[Callable[[FastAPI, Trace], None], ...] = (
+    one,
+    two,
+    pure,
+    reading,
+    pure_in_dispatch,
+    dispatch_in_pure,
+    natives,
+    natives_around_dispatch,
+)
+
+
+def or_500(step: Any) -> Any:
+    """A step that may fail, too."""
+    if not isinstance(step, tuple):
+        return step
+    wanted, asked = step
+    return ({500, *wanted} if isinstance(wanted, set) else {500, wanted}), asked
 
 
 def put(name: str, stack: Callable[[FastAPI, Trace], None]) -> None:
@@ -131,7 +163,9 @@ def put(name: str, stack: Callable[[FastAPI, Trace], None]) -> None:
 
     factory.__name__ = f"{stack.__name__}.{given.subject}.{given.name}"
     factory.__module__ = __name__
-    case(given.steps, fallback=given.fallback, since=given.since, mask=given.mask, wild=False)(factory)
+    # GZipMiddleware holds the head back until there is a body: what fails before that is a 500 then.
+    steps = [or_500(step) for step in given.steps]
+    case(steps, fallback=given.fallback, since=given.since, mask=given.mask, wild=False)(factory)
 
 
 # A response of server-sent events is made by several tasks: which is ahead of the middleware is nobody's promise.
