@@ -1,6 +1,7 @@
 """Uploads: what a file is in the handler, how long it is open, and what else may be in the form."""
 
 import asyncio
+from collections.abc import AsyncIterable, Iterable
 from typing import Annotated, Any
 
 from fastapi import BackgroundTasks, Depends, FastAPI, File, Form, HTTPException, Request, UploadFile
@@ -261,5 +262,35 @@ def form_files_open(trace: Trace) -> FastAPI:
     @app.post("/last")
     async def last(f: Kept):
         return "last"
+
+    return app
+
+
+@case(
+    [
+        (200, post("/lines", PARTS, body=multipart(('name="a"', b"x"), ('name="n"', b"3")))),
+        (422, post("/lines", PARTS, body=multipart(('name="n"', b"none")))),
+        (400, post("/lines", PARTS, body=b"nonsense")),
+        (200, post("/names", PARTS, body=multipart(file("f", b"hello"), file("f", BIG)))),
+        (422, post("/names", PARTS, body=multipart(('name="f"', b"text")))),
+    ],
+    since=("0.134.0", "JSON lines from a generator"),
+    wild=False,
+)
+def form_generated(trace: Trace) -> FastAPI:
+    """Generators that get a form."""
+    app = FastAPI()
+
+    @app.post("/lines")
+    async def lines(a: Annotated[str, Form()], n: Annotated[int, Form()]) -> AsyncIterable[list[Any]]:
+        for i in range(n):
+            yield [a, i]
+        trace("end")
+
+    @app.post("/names")
+    def names(f: list[UploadFile]) -> Iterable[list[Any]]:
+        for each in f:
+            yield [each.filename, each.size, each.file.closed]
+        trace("end")
 
     return app
