@@ -117,6 +117,7 @@ ASKS = [
 ]
 # A complete answer ends what listens for the client's departure, and with it Starlette's stream.
 WHOLE = [step for step in ASKS if not step[1].target.startswith(b"/streamed")]
+WAITS = ("0.136.0", "middleware whose route waits until the response was sent")
 KEPT = [Settled(200, get(f"/{kind}/fine")) for kind in KINDS]
 
 
@@ -171,7 +172,7 @@ def another_response(trace: Trace) -> FastAPI:
     return routes(app, trace)
 
 
-@case(WHOLE, since=("0.136.0", "middleware whose route waits until the response was sent"))
+@case(WHOLE, since=WAITS)
 def tasks_of_its_own(trace: Trace) -> FastAPI:
     app = FastAPI()
 
@@ -198,7 +199,7 @@ def raises_after_call_next(trace: Trace) -> FastAPI:
     return routes(app, trace)
 
 
-@case([({200, 500}, get(f"/{kind}/fine")) for kind in ("async", "tasks")])
+@case([(500, get(f"/{kind}/fine")) for kind in ("async", "tasks")], since=WAITS)
 def asks_twice(trace: Trace) -> FastAPI:
     """What is called the second time hears that it is cancelled; threads may have begun by then, or not."""
     app = FastAPI()
