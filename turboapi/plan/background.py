@@ -12,12 +12,19 @@ import fastapi
 from starlette.background import BackgroundTask, BackgroundTasks
 from starlette.responses import Response
 
+from .internals import own_function
+
 __all__ = ["finish_tasks", "later", "run_tasks", "run_tasks_here"]
 
-# Somebody may replace or override them; such tasks are awaited as they are.
-_ONE = BackgroundTask.__call__
+
+def _own(*functions: Any) -> tuple[Any, ...]:
+    return tuple(each for each in functions if own_function(each))
+
+
+# Somebody may replace or override them, before this is read or after it; such tasks are awaited as they are.
+_ONE = _own(BackgroundTask.__call__)
 # FastAPI's own, in newer releases, tells its telemetry; with telemetry on there are no plans.
-_MANY = (BackgroundTasks.__call__, fastapi.BackgroundTasks.__call__)
+_MANY = _own(BackgroundTasks.__call__, fastapi.BackgroundTasks.__call__)
 
 
 def later(made: Any, tasks: Any) -> Any:
@@ -37,7 +44,7 @@ def run_tasks_here(tasks: Any, context: Context) -> Iterator[Any] | None:
     cls = type(tasks)
     remaining: Iterator[Any] = iter(tasks.tasks if cls.__call__ in _MANY else (tasks,))
     for task in remaining:
-        if type(task).__call__ is not _ONE or task.is_async:
+        if type(task).__call__ not in _ONE or task.is_async:
             return itertools.chain((task,), remaining)
         context.copy().run(task.func, *task.args, **task.kwargs)
     return None
@@ -47,7 +54,7 @@ async def run_tasks(proxy: Any, tasks: Any, around: Callable[..., Awaitable[Any]
     """Run tasks from the loop, sync ones on the call lane. around(run, function, ...): what is awaited for those."""
     hop = proxy.run if around is None else partial(around, proxy.run)
     for task in tasks.tasks if type(tasks).__call__ in _MANY else (tasks,):
-        if type(task).__call__ is not _ONE:
+        if type(task).__call__ not in _ONE:
             await task()
         elif task.is_async:
             await task.func(*task.args, **task.kwargs)

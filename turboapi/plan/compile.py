@@ -7,7 +7,7 @@ application which adds a route while it runs pays for one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from starlette.responses import JSONResponse
 
@@ -15,7 +15,7 @@ from . import internals
 from .cors import CorsHeaders
 from .custom import build_custom
 from .decline import decline_type
-from .entry import Entry, build
+from .entry import Entry, build, call_name
 from .errors import Errors
 from .facts import Handler, RouteFacts, unbuilt
 from .internals import Stack
@@ -51,11 +51,12 @@ def compile_known(app: Any) -> CompiledApp:
     compiler = _Compiler(app, stack, cors, kept)
     watch = _with_mounts(_watch(app, stack, lists), mounts)
     tried = [compiler.entry(each) for each in facts]
-    state = (_state(app, stack, watch), tuple(map(_state_of_route, facts, tried)))
+    around, held = _state(app, stack, watch)
+    state = (around, tuple(map(_state_of_route, facts, tried)))
     known = kept.made(state)
     if known is None:
         known = _made(app, stack, facts, tried, compiler, watch)
-        kept.keep(state, (facts, tried, stack), known, compiler.memories())
+        kept.keep(state, (facts, tried, stack, held), known, compiler.memories())
     return known
 
 
@@ -81,7 +82,7 @@ def _made(
         found.append((each, entry))
         outcome = f"fallback: {made.reason}" if isinstance(made, Fallback) else "compiled"
         if entry is not None or each.why or each.asgi is not None:
-            report.append(RouteReport(each.path, ("WEBSOCKET",) if socket else each.methods, each.name, outcome))
+            report.append(_report(each, outcome))
     middleware = [MiddlewareReport(piece.name, piece.cost) for piece in stack.pieces]
     if cors is not None:
         middleware.append(MiddlewareReport("CORSMiddleware", "compiled"))
@@ -121,6 +122,24 @@ def _made(
         cors=cors,
         errors=errors,
     )
+
+
+_KINDS: dict[str, Literal["http", "websocket", "mount", "host", "unknown"]] = {
+    "api": "http",
+    "route": "http",
+    "loose": "http",
+    "websocket": "websocket",
+    "mount": "mount",
+    "host": "host",
+    "barrier": "unknown",
+}
+
+
+def _report(facts: RouteFacts, outcome: str) -> RouteReport:
+    methods = ("WEBSOCKET",) if facts.kind == "websocket" else facts.methods
+    target = getattr(facts.route, "endpoint", None) or getattr(facts.route, "app", None)
+    named = "" if target is None else call_name(target)
+    return RouteReport(facts.path, methods, facts.name, outcome, _KINDS[facts.kind], named)
 
 
 class _Compiler:
@@ -257,26 +276,25 @@ def _entry(facts: RouteFacts, app: Any, memory: Memory, before: dict[Key, Known]
     return made
 
 
-def _state(app: Any, stack: Stack, watch: Watch) -> tuple[Any, ...]:
-    """Return what the table and the rest are made from beside the routes: identities of what is watched, and values."""
+def _state(app: Any, stack: Stack, watch: Watch) -> tuple[tuple[Any, ...], list[Any]]:
+    """Return what the table and the rest are made from beside the routes, and the objects whose identities are in it."""
     router = app.router
-    pieces = [(each.kind, each.name, getattr(each.middleware, "dispatch_func", None)) for each in stack.pieces]
     settings = [internals.settings_now(each.middleware) for each in stack.pieces if each.native and stack.built]
-    default = getattr(router.default, "__func__", router.default)
     handlers = (stack.exceptions._exception_handlers, stack.exceptions._status_handlers)
-    return (
+    held: list[Any] = [each for handler in handlers for pair in handler.items() for each in pair]
+    held += [*watch.lists, *watch.dicts, stack.cors]
+    held += [each for watched, name in watch.attrs for each in (watched, getattr(watched, name, None))]
+    state = (
         decline_type(),
         app.root_path,
         bool(router.redirect_slashes),
         bool(getattr(router, "_low_priority_routes", None)),
-        (id(default), id(stack.errors.handler), stack.errors.debug, id(stack.cors)),
         (stack.outside, stack.limited, stack.built),
-        tuple((kind, name, id(function)) for kind, name, function in pieces),
+        tuple((each.kind, each.name) for each in stack.pieces),
         tuple(settings),
-        tuple(id(each) for handler in handlers for pair in handler.items() for each in pair),
-        tuple(map(id, (*watch.lists, *watch.dicts))),
-        tuple((id(each), name) for each, name in watch.attrs),
+        tuple(map(id, held)),
     )
+    return state, held
 
 
 def _state_of_route(facts: RouteFacts, made: Entry | Fallback) -> tuple[Any, ...]:

@@ -70,12 +70,19 @@ class HotPlan:
 
 @dataclass(frozen=True, slots=True)
 class RouteReport:
-    """What became of one route: outcome is "compiled" or "fallback: reason"."""
+    """What became of one route: outcome is "compiled" or "fallback: reason".
+
+    kind: what it takes. "http" is a route for requests, "mount" and "host" lead to an application, "unknown" says for
+    itself what it takes. path: of a host "//" and its name. target: the function or application behind it, as
+    module.name; empty where it has no name.
+    """
 
     path: str
     methods: tuple[str, ...] | None
     name: str
     outcome: str
+    kind: Literal["http", "websocket", "mount", "host", "unknown"] = "http"
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,22 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
+
+from starlette.routing import BaseRoute, Host, Mount, Route, WebSocketRoute
 
 from .plans import CompiledApp, RouteReport, Watch
 
 __all__ = ["next_version", "whole_fallback"]
 
 _versions = itertools.count(1)
+
+_KINDS: tuple[tuple[type[BaseRoute], Literal["http", "websocket", "mount", "host"]], ...] = (
+    (Route, "http"),
+    (WebSocketRoute, "websocket"),
+    (Mount, "mount"),
+    (Host, "host"),
+)
 
 
 def next_version() -> int:
@@ -51,4 +60,5 @@ def _reports(routes: Iterable[Any], reason: str) -> Iterable[RouteReport]:
             methods=tuple(sorted(methods)) if methods else None,
             name=name if isinstance(name, str) else type(route).__name__,
             outcome=f"fallback: {reason}",
+            kind=next((kind for cls, kind in _KINDS if isinstance(route, cls)), "unknown"),
         )

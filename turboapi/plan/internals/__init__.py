@@ -31,7 +31,7 @@ from .routes import Mounts, host_taken, routes
 from .scopes import exit_stacks, included_scope, names_route, route_path, selected_scope
 from .stack import Stack, alike, around_router, leaves_sockets_alone, own_handlers, read_stack, telemetry_watch
 from .threads import threaded_iterator
-from .tools import drive
+from .tools import drive, own_function
 
 __all__ = [
     "Fingerprint",
@@ -67,6 +67,7 @@ __all__ = [
     "may_have_files",
     "reads_files",
     "note_limit",
+    "own_function",
     "own_handlers",
     "own_json",
     "params_know_each_other",

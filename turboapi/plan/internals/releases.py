@@ -10,8 +10,13 @@ import fastapi.dependencies.models as _models
 import fastapi.dependencies.utils as _utils
 import fastapi.routing as _routing
 import pydantic
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from starlette.applications import Starlette
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Host, Mount, Route
 
 from .tools import own_function
 
@@ -39,6 +44,22 @@ _ORIGINALS = (
     (_utils, "request_body_to_args"),
     (_utils, "get_dependant"),
 )
+# Methods that run in FastAPI's own way through a request, and not in a compiled one.
+_METHODS: tuple[tuple[type[Any], str], ...] = (
+    (Starlette, "__call__"),
+    (Route, "matches"),
+    (Route, "handle"),
+    (Mount, "matches"),
+    (Mount, "handle"),
+    (Host, "matches"),
+    (_routing.APIRoute, "matches"),
+    (_routing.APIRoute, "handle"),
+    (_routing.APIRouter, "app"),
+    (_routing.APIRouter, "__call__"),
+    (ServerErrorMiddleware, "__call__"),
+    (ExceptionMiddleware, "__call__"),
+    (AsyncExitStackMiddleware, "__call__"),
+)
 
 
 @functools.cache
@@ -61,6 +82,9 @@ def replaced() -> str | None:
     for module, name in _ORIGINALS:
         if not own_function(getattr(module, name, None), name):
             return f"{module.__name__}.{name} was replaced"
+    for cls, name in _METHODS:
+        if not own_function(getattr(cls, name, None), name):
+            return f"{cls.__module__}.{cls.__qualname__}.{name} was replaced"
     used = cast(Any, _routing)
     if used.Request is not Request or used.JSONResponse is not JSONResponse:
         return "fastapi.routing works with other Request or JSONResponse classes"

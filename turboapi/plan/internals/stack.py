@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import fastapi
+import fastapi.applications
 import fastapi.routing
 import starlette.applications
 from fastapi import exception_handlers
@@ -130,9 +131,16 @@ def _router(router: Any) -> str | None:
 
 def _telemetry(app: Any) -> str | None:
     native = getattr(app, "_native_telemetry", None)
-    if native is not None and native.enabled():
-        return "telemetry is on"
-    return None
+    if native is None or not native.enabled() or _stands_aside(app, native):
+        return None
+    return "telemetry is on"
+
+
+def _stands_aside(app: Any, native: Any) -> bool:
+    """Tell whether FastAPI's telemetry does nothing because OpenTelemetry's own middleware is in the stack."""
+    asks = getattr(fastapi.applications, "_legacy_otel", None)
+    known = own_function(asks, "_legacy_otel") and native.config.get("exclude") is None
+    return known and app.middleware_stack is not None and bool(asks(app.middleware_stack))
 
 
 def telemetry_watch(app: Any) -> tuple[list[dict[str, Any]], list[tuple[Any, str]]]:

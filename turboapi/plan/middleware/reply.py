@@ -7,6 +7,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from ..internals import own_function
+
 __all__ = [
     "Failed",
     "Hears",
@@ -31,7 +33,8 @@ Layer = Callable[[Any, Any, Any, Any], Awaitable[Response | None]]
 # failed(proxy, exc): what sending the route's response has raised, to raise it again as the route would.
 Failed = Callable[[Any, Exception], Awaitable[None]]
 
-_send_itself = Response.__call__
+# Where somebody has put another function there, each response is called.
+_send_itself = Response.__call__ if own_function(Response.__call__) else None
 
 
 class Reply(Response):
