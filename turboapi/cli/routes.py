@@ -1,4 +1,4 @@
-"""`turboapi routes MODULE:APP`: every route with `compiled`, or why it is a fallback; as text, as JSON, or as a check."""
+"""`turboapi routes MODULE:APP`: every route with `compiled`, or why it is a fallback. Text, JSON, or a check."""
 
 from __future__ import annotations
 
