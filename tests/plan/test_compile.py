@@ -12,10 +12,12 @@ import fastapi.routing
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from starlette.background import BackgroundTask
 
 import turboapi.plan
 from tests.plan.pair import Pair
 from turboapi.plan import compile_app
+from turboapi.plan.background import _own
 from turboapi.plan.internals import releases
 
 Both = Callable[[Any], Pair]
@@ -253,3 +255,43 @@ def test_websocket_routes_are_listed_in_their_place() -> None:
     table = json.loads(made.table)
     assert [(route["path"], route["plan"]) for route in table["routes"]] == [("/", 0), ("/last", 2)]
     assert table["sockets"] == [{"path": "/inner/ws/{name}", "plan": 1}]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "starlette.applications.Starlette.__call__",
+        "starlette.routing.Route.matches",
+        "starlette.routing.Route.handle",
+        "starlette.routing.Mount.handle",
+        "starlette.middleware.errors.ServerErrorMiddleware.__call__",
+        "starlette.middleware.exceptions.ExceptionMiddleware.__call__",
+        "fastapi.middleware.asyncexitstack.AsyncExitStackMiddleware.__call__",
+        "fastapi.routing.APIRouter.app",
+        "fastapi.routing.APIRoute.handle",
+    ],
+)
+def test_a_method_that_another_package_has_replaced_makes_all_a_fallback(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = app_with()
+    before = compile_app(app)
+    path, _, method = name.rpartition(".")
+    module, _, cls = path.rpartition(".")
+    given = getattr(getattr(pytest.importorskip(module), cls), method)
+
+    def replaced(self: Any, *args: Any) -> Any:
+        return given(self, *args)
+
+    monkeypatch.setattr(name, replaced)
+    made = compile_app(app)
+    assert made.notice is not None
+    assert f".{method} was replaced" in made.notice
+    monkeypatch.undo()
+    assert compile_app(app) is before
+
+
+def test_background_tasks_that_somebody_has_replaced_are_not_taken_for_starlettes() -> None:
+    async def traced(self: BackgroundTask) -> None: ...
+
+    assert _own(BackgroundTask.__call__, traced) == (BackgroundTask.__call__,)

@@ -277,7 +277,7 @@ def _entry(facts: RouteFacts, app: Any, memory: Memory, before: dict[Key, Known]
 
 
 def _state(app: Any, stack: Stack, watch: Watch) -> tuple[tuple[Any, ...], list[Any]]:
-    """Return what the table and the rest are made from beside the routes, and the objects whose identities are in it."""
+    """Return what the table and the rest are made from beside the routes, and the objects that it identifies."""
     router = app.router
     settings = [internals.settings_now(each.middleware) for each in stack.pieces if each.native and stack.built]
     handlers = (stack.exceptions._exception_handlers, stack.exceptions._status_handlers)

@@ -6,11 +6,11 @@ import functools
 from typing import Any, cast
 
 import fastapi
+import fastapi.applications
 import fastapi.dependencies.models as _models
 import fastapi.dependencies.utils as _utils
 import fastapi.routing as _routing
 import pydantic
-from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.applications import Starlette
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -58,7 +58,8 @@ _METHODS: tuple[tuple[type[Any], str], ...] = (
     (_routing.APIRouter, "__call__"),
     (ServerErrorMiddleware, "__call__"),
     (ExceptionMiddleware, "__call__"),
-    (AsyncExitStackMiddleware, "__call__"),
+    # Releases before 0.117 have none.
+    *((cls, "__call__") for cls in [getattr(fastapi.applications, "AsyncExitStackMiddleware", None)] if cls is not None),
 )
 
 
