@@ -59,7 +59,11 @@ _METHODS: tuple[tuple[type[Any], str], ...] = (
     (ServerErrorMiddleware, "__call__"),
     (ExceptionMiddleware, "__call__"),
     # Releases before 0.117 have none.
-    *((cls, "__call__") for cls in [getattr(fastapi.applications, "AsyncExitStackMiddleware", None)] if cls is not None),
+    *(
+        (cls, "__call__")
+        for cls in [getattr(fastapi.applications, "AsyncExitStackMiddleware", None)]
+        if cls is not None
+    ),
 )
 
 

@@ -138,7 +138,7 @@ def _telemetry(app: Any) -> str | None:
 
 def _stands_aside(app: Any, native: Any) -> bool:
     """Tell whether FastAPI's telemetry does nothing because OpenTelemetry's own middleware is in the stack."""
-    asks = getattr(fastapi.applications, "_legacy_otel", None)
+    asks: Any = getattr(fastapi.applications, "_legacy_otel", None)
     known = own_function(asks, "_legacy_otel") and native.config.get("exclude") is None
     return known and app.middleware_stack is not None and bool(asks(app.middleware_stack))
 
