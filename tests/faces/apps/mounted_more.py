@@ -1,6 +1,8 @@
 """What is mounted beside FastAPI applications, and what a mounted one sees."""
 
+import shutil
 import tempfile
+import weakref
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -94,22 +96,19 @@ def what_a_mounted_application_sees(trace: Trace) -> FastAPI:
     fallback=["* /files", "* /deep/x/files", "* /deep/files"],
 )
 def static_files(trace: Trace) -> FastAPI:
-    folder = tempfile.TemporaryDirectory()
-    path = Path(folder.name, "a.txt")
+    folder = tempfile.mkdtemp()
+    path = Path(folder, "a.txt")
     path.write_text("text")
     import os
 
     os.utime(path, (1_700_000_000, 1_700_000_000))
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI):
-        with folder:
-            yield
-
-    app = FastAPI(lifespan=lifespan)
-    app.mount("/files", StaticFiles(directory=folder.name), name="files")
+    app = FastAPI()
+    # Most of these applications are listed only, and never end.
+    weakref.finalize(app, shutil.rmtree, folder, ignore_errors=True)
+    app.mount("/files", StaticFiles(directory=folder), name="files")
     inner = APIRouter(prefix="/x")
-    inner.mount("/files", StaticFiles(directory=folder.name))
+    inner.mount("/files", StaticFiles(directory=folder))
     app.include_router(inner, prefix="/deep")
     return app
 

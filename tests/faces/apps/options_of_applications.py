@@ -1,6 +1,8 @@
 """Every parameter of FastAPI(), of mounts, WebSockets and frontends."""
 
+import shutil
 import tempfile
+import weakref
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -141,19 +143,16 @@ def options_of_frontends(trace: Trace) -> FastAPI:
     import os
     from pathlib import Path
 
-    folder = tempfile.TemporaryDirectory()
-    path = Path(folder.name, "a.txt")
+    folder = tempfile.mkdtemp()
+    path = Path(folder, "a.txt")
     path.write_text("text")
     os.utime(path, (1_700_000_000, 1_700_000_000))
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI):
-        with folder:
-            yield
-
-    app = FastAPI(lifespan=lifespan)
-    app.frontend("/app", directory=folder.name, fallback=None, check_dir=True)
+    app = FastAPI()
+    # Most of these applications are listed only, and never end.
+    weakref.finalize(app, shutil.rmtree, folder, ignore_errors=True)
+    app.frontend("/app", directory=folder, fallback=None, check_dir=True)
     router = APIRouter()
-    router.frontend("/files", directory=folder.name, fallback=None, check_dir=True)
+    router.frontend("/files", directory=folder, fallback=None, check_dir=True)
     app.include_router(router, prefix="/r")
     return app
