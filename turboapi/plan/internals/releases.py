@@ -16,7 +16,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Host, Mount, Route
+from starlette.routing import Host, Mount, Route, WebSocketRoute
 
 from .tools import own_function
 
@@ -52,6 +52,9 @@ _METHODS: tuple[tuple[type[Any], str], ...] = (
     (Mount, "matches"),
     (Mount, "handle"),
     (Host, "matches"),
+    (WebSocketRoute, "matches"),
+    (WebSocketRoute, "handle"),
+    (_routing.APIWebSocketRoute, "matches"),
     (_routing.APIRoute, "matches"),
     (_routing.APIRoute, "handle"),
     (_routing.APIRouter, "app"),
