@@ -270,5 +270,7 @@ def test_a_request_beside_a_body_has_it_read_already(both: Both) -> None:
 
 def test_long_numbers_are_found() -> None:
     assert has_long_number(b"[" + b"9" * 300 + b"]")
+    assert has_long_number(b'{"a": -0.' + b"0123456789" * 30 + b"}")
+    assert not has_long_number(b"[" + (b"1234567890" * 30)[:299] + b"." + b"9" * 299 + b"]")
     assert not has_long_number(b"[" + b"9, " * 400 + b"]")
     assert not has_long_number(b"x" * 1000)

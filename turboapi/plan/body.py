@@ -9,7 +9,6 @@ at the moment at which FastAPI would.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 
 from . import internals, schema
@@ -22,13 +21,14 @@ __all__ = ["Body", "body_of", "has_long_number"]
 
 # A number with fewer digits fits into a float; and json.loads refuses integers of more than 4300.
 _LONG = 300
-_LONG_NUMBER = re.compile(rb"[0-9]{%d}" % _LONG)
+# All digits alike: to find a run of them is a search for bytes then, many times faster than a regular expression's.
+_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER = b"0" * _LONG
 
 
 def has_long_number(body: bytes) -> bool:
     """Tell whether a document has a number that JSON mode and json.loads may understand differently."""
-    digits = len(body) - len(body.translate(None, b"0123456789"))
-    return digits >= _LONG and _LONG_NUMBER.search(body) is not None
+    return _LONG_NUMBER in body.translate(_ALIKE)
 
 
 def body_of(draft: Draft) -> Body | FormBody | Fallback:
