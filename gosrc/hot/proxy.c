@@ -115,7 +115,10 @@ static PyObject *
 proxy_body(PyObject *self, PyObject *Py_UNUSED(noargs))
 {
     hot_proxy *p = open_proxy(self);
-    return p == NULL ? NULL : PyBytes_FromStringAndSize(p->x->body, (Py_ssize_t)p->x->body_len);
+    if (p == NULL) {
+        return NULL;
+    }
+    return p->x->n_spools > 0 ? Py_NewRef(Py_None) : PyBytes_FromStringAndSize(p->x->body, (Py_ssize_t)p->x->body_len);
 }
 
 static PyObject *
@@ -188,7 +191,8 @@ static PyMethodDef proxy_methods[] = {
     {"begin", (PyCFunction)(void (*)(void))stream_begin, METH_FASTCALL, PyDoc_STR("begin(status, raw_headers)")},
     {"write", stream_write, METH_O, PyDoc_STR("write(chunk) -> None, or what to await before the next.")},
     {"end", stream_end, METH_NOARGS, PyDoc_STR("end(): the response is complete.")},
-    {"body", proxy_body, METH_NOARGS, PyDoc_STR("body() -> bytes: the buffered body.")},
+    {"body", proxy_body, METH_NOARGS,
+     PyDoc_STR("body() -> bytes | None: the buffered body; None where files of it are on disk.")},
     {"failed", proxy_failed, METH_O, PyDoc_STR("failed(exc) -> bool: whether a test client takes it from the log.")},
     {"make", after_make, METH_O, PyDoc_STR("make(result) -> bytes | Response: what the plan makes of a result.")},
     {"answer", after_answer, METH_O,

@@ -59,8 +59,8 @@ class Exchange:
     def say_bytes(self, data: bytes, /) -> Awaitable[None] | Literal[False] | None:
         """Send a binary message in the same way."""
 
-    def body(self) -> bytes:
-        """Return the buffered body of a plan that takes one."""
+    def body(self) -> bytes | None:
+        """Return the buffered body of a plan that takes one; None where files of it are on disk."""
 
     def call(self, stage: int, argument: Any, /) -> Any:
         """Run one stage of the route's plan, for the middleware whose plan is around it. Loop's thread.

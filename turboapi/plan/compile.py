@@ -76,8 +76,6 @@ def _made(
         if covered and each.mounted is None:
             made = _COVERED
         covered = covered or (each.kind == "mount" and not each.path)
-        if stack.pieces and isinstance(made, Entry) and made.form is not None:
-            made = Fallback("form behind middleware")
         entry = made if isinstance(made, Entry) else None
         found.append((each, entry))
         outcome = f"fallback: {made.reason}" if isinstance(made, Fallback) else "compiled"
@@ -98,9 +96,7 @@ def _made(
             raise TypeError("a mounted application is compiled under middleware")
         chain = Chain(stack, compiler.around, errors)
         plans = [
-            entry.plan
-            if each.kind == "websocket"
-            else chain.wrap(entry.plan, each, body=entry.body != "none", lasts=entry.lasts)
+            entry.plan if each.kind == "websocket" else chain.wrap(entry.plan, each, body=entry.body, lasts=entry.lasts)
             for each, entry in compiled
         ]
     version = next_version()

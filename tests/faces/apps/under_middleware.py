@@ -19,9 +19,31 @@ from starlette.middleware.sessions import SessionMiddleware
 
 from ..case import CASES, case
 from ..trace import Trace
-from . import after, background, errors_late, results_files, results_generated, results_streamed, streams, yields
+from . import (
+    after,
+    background,
+    errors_late,
+    forms,
+    forms_files,
+    results_files,
+    results_generated,
+    results_streamed,
+    streams,
+    yields,
+)
 
-SUBJECTS = (after, background, errors_late, results_files, results_generated, results_streamed, streams, yields)
+SUBJECTS = (
+    after,
+    background,
+    errors_late,
+    forms,
+    forms_files,
+    results_files,
+    results_generated,
+    results_streamed,
+    streams,
+    yields,
+)
 
 
 class Pure:
@@ -169,8 +191,8 @@ def put(name: str, stack: Callable[[FastAPI, Trace], None]) -> None:
 
 
 # A response of server-sent events is made by several tasks: which is ahead of the middleware is nobody's promise.
-# A page of debugging shows the calls that led to it.
-LEFT_OUT = ("streams.server_sent_events", "errors_late.debug_page")
+# A page of debugging shows the calls that led to it. An application with a limit of bodies is its own under middleware.
+LEFT_OUT = ("streams.server_sent_events", "errors_late.debug_page", "forms.form_body_size")
 
 # With more of them at hand, each application can be put under each stack.
 EACH = os.environ.get("FACES_EACH_STACK") is not None

@@ -48,13 +48,13 @@ class Chain:
         if any(piece.kind == "foreign" for piece in stack.pieces):
             install_gate(stack.exceptions)
 
-    def wrap(self, plan: HotPlan, facts: RouteFacts, *, body: bool, lasts: bool) -> HotPlan:
+    def wrap(self, plan: HotPlan, facts: RouteFacts, *, body: str, lasts: bool) -> HotPlan:
         """Return the plan whose one stage is all of the middleware.
 
-        body: the plan takes a buffered body. lasts: it goes on after its answer.
+        body: the kind of body in the table. lasts: it goes on after its answer.
         """
         failures = Failures(self._stack, self._around, self._errors, facts, body=body)
-        layer: Layer = Route(facts, plan, self._around, failures, body=body, reads=self._reads)
+        layer: Layer = Route(facts, plan, self._around, failures, body=body != "none", reads=self._reads)
         if lasts and self._stack.pieces[-1].kind == "dispatch":
             layer = sheltered(layer)
         last = len(self._stack.pieces) - 1

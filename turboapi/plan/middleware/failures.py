@@ -29,13 +29,13 @@ class Failures:
 
     __slots__ = ("_around", "_errors", "_route", "_stack", "exceptions")
 
-    def __init__(self, stack: Stack, around: Surroundings, errors: Errors, facts: RouteFacts, *, body: bool) -> None:
-        """Make it from what the plan was made of. body: the plan takes one, which was read before it was called."""
+    def __init__(self, stack: Stack, around: Surroundings, errors: Errors, facts: RouteFacts, *, body: str) -> None:
+        """Make it from what the plan was made of. body: its kind, read before it is called."""
         self.exceptions = stack.exceptions
         self._stack = stack
         self._around = around
         self._errors = errors
-        self._route = ((facts, "json" if body else "none"),)
+        self._route = ((facts, body),)
 
     async def send(self, proxy: Any, response: Any, scope: Any, receive: Any, sender: Sender) -> Response | None:
         """Send the route's response; what that raises may have a handler."""
