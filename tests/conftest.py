@@ -46,7 +46,7 @@ def loop_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def _every_exchange_is_freed() -> Iterator[None]:
-    """After each test as many exchanges and bytes are out as before it: made equal freed, in the whole process."""
+    """After each test no more exchanges and bytes are out than before it: made equal freed, in the whole process."""
 
     def out() -> tuple[int, int]:
         found = control.stats(0)
@@ -56,14 +56,19 @@ def _every_exchange_is_freed() -> Iterator[None]:
     yield
 
     def freed() -> bool:
-        if out() == before:
+        # Fewer is no fault: of the test before, a request may have been on its way.
+        live, held = out()
+        return live <= before[0] and held <= before[1]
+
+    def freed_or_garbage() -> bool:
+        if freed():
             return True
         # A task that was never finished holds its exchange until it is garbage.
         gc.collect()
-        return out() == before
+        return freed()
 
     if _load.loaded():
-        eventually(freed, lambda: f"{before} before, {control.stats(0)}")
+        eventually(freed_or_garbage, lambda: f"{before} before, {control.stats(0)}")
 
 
 @pytest.fixture

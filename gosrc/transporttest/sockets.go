@@ -17,6 +17,7 @@ import (
 var sockets = []suite{
 	{"Socket", socketEcho},
 	{"SocketEnds", socketEnds},
+	{"SocketLeavesEarly", socketLeavesEarly},
 	{"SocketInbox", socketInbox},
 	{"SocketSlowReader", socketSlowReader},
 	{"SocketPing", socketPing},
@@ -179,6 +180,22 @@ func socketEnds(t *testing.T, open core.Opener) {
 		t.Errorf("the lane was told %q", told)
 	}
 	b.AwaitIdle()
+}
+
+// Clients leave right behind what they have sent: before and while their handshake is answered.
+func socketLeavesEarly(t *testing.T, open core.Opener) {
+	b := Start(t, open, Config{}, map[string]func(*Call){"/": echoing})
+	frame := masked(ws.NewTextFrame(bytes.Repeat([]byte{'a'}, 100)))
+	for _, more := range []string{"", frame, frame[:50], frame[:1]} {
+		for range 100 {
+			for range 5 {
+				c := b.Dial()
+				c.Send(fmt.Sprintf(upgradeTo, "/") + more)
+				c.Close()
+			}
+			b.AwaitIdle()
+		}
+	}
 }
 
 func socketInbox(t *testing.T, open core.Opener) {
