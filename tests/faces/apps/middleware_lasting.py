@@ -115,7 +115,7 @@ ASKS = [
     for how in ("fine", "http", "value", "late", "work")
     if (kind, how) not in (("streamed", "http"), ("streamed", "value"))
 ]
-# A complete answer ends what listens for the client's departure, and with it Starlette's stream.
+# A complete answer ends what listens for the client's departure, and with it Starlette's stream: not asked for wildly.
 WHOLE = [step for step in ASKS if not step[1].target.startswith(b"/streamed")]
 WAITS = ("0.136.0", "middleware whose route waits until the response was sent")
 KEPT = [Settled(200, get(f"/{kind}/fine")) for kind in KINDS]
@@ -158,7 +158,7 @@ def exceptions_become_answers(trace: Trace) -> FastAPI:
     return routes(app, trace)
 
 
-@case(WHOLE)
+@case(WHOLE, wild=False)
 def another_response(trace: Trace) -> FastAPI:
     """A response of its own, with a background task of its own."""
     app = FastAPI()
@@ -172,7 +172,7 @@ def another_response(trace: Trace) -> FastAPI:
     return routes(app, trace)
 
 
-@case(WHOLE, since=WAITS)
+@case(WHOLE, since=WAITS, wild=False)
 def tasks_of_its_own(trace: Trace) -> FastAPI:
     app = FastAPI()
 
@@ -199,7 +199,7 @@ def raises_after_call_next(trace: Trace) -> FastAPI:
     return routes(app, trace)
 
 
-@case([(500, get(f"/{kind}/fine")) for kind in ("async", "tasks")], since=WAITS)
+@case([(500, get(f"/{kind}/fine")) for kind in ("async", "tasks")], since=WAITS, wild=False)
 def asks_twice(trace: Trace) -> FastAPI:
     """What is called the second time hears that it is cancelled; threads may have begun by then, or not."""
     app = FastAPI()
