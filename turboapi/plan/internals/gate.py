@@ -20,16 +20,22 @@ __all__ = ["Waiting", "install_gate", "own_exceptions", "pass_gate", "waiting"]
 
 
 class Waiting:
-    """One request on its way through foreign middleware: it can be taken once, by what comes out with its scope."""
+    """One request on its way through foreign middleware: it can be taken once, by what comes out of that.
 
-    __slots__ = ("_run",)
+    The middleware may call another application meanwhile, whose own gate is not the one that is waited for.
+    """
 
-    def __init__(self, run: Callable[[Any, Any, Any], Any]) -> None:
-        """`run(scope, receive, send)` gives a coroutine that answers."""
+    __slots__ = ("_gate", "_run")
+
+    def __init__(self, gate: ExceptionMiddleware, run: Callable[[Any, Any, Any], Any]) -> None:
+        """`run(scope, receive, send)` gives a coroutine that answers; `gate` is the application's."""
+        self._gate = gate
         self._run: Any = run
 
-    def take(self) -> Callable[[Any, Any, Any], Any] | None:
-        """Return what answers, the first time; None from then on."""
+    def take(self, gate: ExceptionMiddleware) -> Callable[[Any, Any, Any], Any] | None:
+        """Return what answers, to its own gate and the first time; None otherwise."""
+        if gate is not self._gate:
+            return None
         run: Callable[[Any, Any, Any], Any] | None = self._run
         self._run = None
         return run
@@ -45,7 +51,7 @@ waiting: contextvars.ContextVar[Waiting | None] = contextvars.ContextVar("turboa
 class _Gate(ExceptionMiddleware):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         found = waiting.get()
-        run = None if found is None or scope["type"] != "http" else found.take()
+        run = None if found is None or scope["type"] != "http" else found.take(self)
         if run is None:
             await super().__call__(scope, receive, send)
         else:

@@ -62,7 +62,7 @@ class Chain:
         failed: Failed | None = failures.unsent
         for index, piece in enumerate(reversed(self._stack.pieces)):
             if piece.kind == "foreign":
-                layer = foreign(piece.middleware, layer)
+                layer = foreign(piece.middleware, layer, self._stack.exceptions)
             elif piece.kind != "dispatch":
                 layer = _NATIVE[piece.kind](piece.middleware, layer, failed)
                 continue

@@ -10,8 +10,8 @@ from .reply import Layer
 __all__ = ["as_application", "foreign"]
 
 
-def foreign(middleware: Any, below: Layer) -> Layer:
-    """Return middleware as a layer. `below` is what the last of all middleware calls."""
+def foreign(middleware: Any, below: Layer, exceptions: Any) -> Layer:
+    """Return middleware as a layer. `below` is what the last of all middleware calls, at the gate `exceptions`."""
 
     async def layer(proxy: Any, scope: Any, receive: Any, send: Any) -> None:
         async def run(scope: Any, receive: Any, send: Any) -> None:
@@ -19,7 +19,7 @@ def foreign(middleware: Any, below: Layer) -> Layer:
             if response is not None:
                 await response(scope, receive, send)
 
-        here = Waiting(run)
+        here = Waiting(exceptions, run)
         waiting.set(here)
         try:
             await middleware(scope, receive, send)
