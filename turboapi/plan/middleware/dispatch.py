@@ -13,21 +13,20 @@ import contextlib
 import sys
 from asyncio import get_running_loop as _running
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
 from starlette.responses import Response
 
-from ..internals import cached_request, streaming_class, streaming_response
-from .reply import Hears, Layer, Reply, is_value, send_messages, send_value
+from ..internals import cached_request, streaming_response
+from .reply import Hears, Layer, send_messages, send_value
+from .untouched import Whole, value_of
 
 __all__ = ["dispatching", "sheltered"]
 
-_streaming = streaming_class()
 _request = cached_request()
 _disconnect = {"type": "http.disconnect"}
-_BARE = frozenset({204, 205, 304})
 
 Escaped = Callable[[Any, Exception], Awaitable[Response | None]]
 
@@ -39,7 +38,7 @@ def dispatching(middleware: Any, below: Layer, escaped: Escaped | None = None) -
         call = _Call(proxy, scope, receive, send, below)
         try:
             response = await middleware.dispatch_func(call.request, call.call_next)
-            value = _value(response) if call.child is None or call.settled or call.held else None
+            value = value_of(response) if call.child is None or call.settled or call.held else None
             if value is None:
                 await response(scope, call.request.wrapped_receive, send)
             elif call.held:
@@ -85,63 +84,6 @@ else:
 
     def _spawn(coroutine: Any) -> asyncio.Task[Any]:
         return asyncio.Task(coroutine, loop=_running())
-
-
-def _value(response: Any) -> Response | None:
-    """Return a response as a value, if sending it would run nothing else."""
-    if type(response) is not _streaming:
-        return response if is_value(response) else None
-    content = response.body_iterator
-    if type(content) is not _Whole or content.taken or response.background is not None or response.info is not None:
-        return None
-    headers, status = response.raw_headers, response.status_code
-    # Without its length, or with a status that has no body, it is sent in pieces, and looks like it.
-    if not headers or headers[0] is not content.length or status < 200 or status in _BARE:
-        return None
-    reply: Response = content.reply
-    if type(reply) is not Reply:
-        reply = Reply(status, headers, bytes(reply.body))
-    else:
-        reply.status_code = status
-        reply.raw_headers = headers
-    reply.pieces = bool(reply.body)
-    return reply
-
-
-class _Whole(AsyncGenerator[bytes, None]):
-    """The body of a response that came as a value, as the generator that Starlette makes of any."""
-
-    __slots__ = ("length", "reply", "taken")
-
-    def __init__(self, reply: Any) -> None:
-        headers = reply.raw_headers
-        self.reply = reply
-        # The field that says the body's length, where it comes first, and does.
-        self.length = headers[0] if (type(reply) is Reply and reply.sized) or _says_length(reply) else None
-        self.taken = False
-
-    async def __anext__(self) -> bytes:
-        body = bytes(self.reply.body)
-        if self.taken or not body:
-            self.taken = True
-            raise StopAsyncIteration
-        self.taken = True
-        return body
-
-    async def asend(self, _value: None, /) -> bytes:
-        return await self.__anext__()
-
-    async def athrow(self, typ: Any, val: Any = None, _tb: Any = None, /) -> bytes:
-        self.taken = True
-        raise typ if val is None else val
-
-    async def aclose(self) -> None:
-        self.taken = True
-
-
-def _says_length(reply: Any) -> bool:
-    headers = reply.raw_headers
-    return bool(headers) and headers[0] == (b"content-length", b"%d" % len(reply.body))
 
 
 class _Call(Hears):
@@ -190,7 +132,7 @@ class _Call(Hears):
             if message is None:
                 break
             if isinstance(message, Response):
-                return streaming_response(message.status_code, message.raw_headers, _Whole(message), info)
+                return streaming_response(message.status_code, message.raw_headers, Whole(message), info)
             if message["type"] == "http.response.debug":
                 info = message["info"]
             elif message["type"] == "http.response.early_hint":
@@ -200,7 +142,7 @@ class _Call(Hears):
                 return streaming_response(message["status"], message.get("headers", []), self._stream(child), info)
         reply = self._ended(child)
         self.settled = True
-        return streaming_response(reply.status_code, reply.raw_headers, _Whole(reply), info)
+        return streaming_response(reply.status_code, reply.raw_headers, Whole(reply), info)
 
     def _ended(self, child: asyncio.Task[Any]) -> Any:
         """Return the value of a child that has ended without a message. Raises what it raised."""
