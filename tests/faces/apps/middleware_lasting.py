@@ -247,10 +247,11 @@ def slow_routes(app: FastAPI, trace: Trace) -> FastAPI:
     return app
 
 
+# Not asked for wildly: on a busy machine a thread may take its time to begin.
 TIMEOUTS = [(504, get("/async")), (504, get("/patient")), (200, get("/fast"))]
 
 
-@case(TIMEOUTS)
+@case(TIMEOUTS, wild=False)
 def a_timeout_of_anyio_around_call_next(trace: Trace) -> FastAPI:
     app = FastAPI()
 
@@ -278,7 +279,7 @@ def a_timeout_of_anyio_around_call_next(trace: Trace) -> FastAPI:
             if scope["type"] != "http":
                 await self.app(scope, receive, send)
                 return
-            with anyio.move_on_after(0.05) as limit:
+            with anyio.move_on_after(0.2) as limit:
                 await self.app(scope, receive, send)
             if limit.cancelled_caught:
                 trace("timeout")
@@ -288,7 +289,7 @@ def a_timeout_of_anyio_around_call_next(trace: Trace) -> FastAPI:
     return slow_routes(app, trace)
 
 
-@case(TIMEOUTS)
+@case(TIMEOUTS, wild=False)
 def a_timeout_in_plain_middleware(trace: Trace) -> FastAPI:
     app = FastAPI()
 
@@ -300,7 +301,7 @@ def a_timeout_in_plain_middleware(trace: Trace) -> FastAPI:
             if scope["type"] != "http":
                 await self.app(scope, receive, send)
                 return
-            with anyio.move_on_after(0.05) as limit:
+            with anyio.move_on_after(0.2) as limit:
                 await self.app(scope, receive, send)
             if limit.cancelled_caught:
                 trace("timeout")
@@ -310,7 +311,7 @@ def a_timeout_in_plain_middleware(trace: Trace) -> FastAPI:
     return slow_routes(app, trace)
 
 
-@case(TIMEOUTS)
+@case(TIMEOUTS, wild=False)
 def a_task_that_is_waited_for(trace: Trace) -> FastAPI:
     app = FastAPI()
 
@@ -323,7 +324,7 @@ def a_task_that_is_waited_for(trace: Trace) -> FastAPI:
                 await self.app(scope, receive, send)
                 return
             try:
-                await asyncio.wait_for(self.app(scope, receive, send), 0.05)
+                await asyncio.wait_for(self.app(scope, receive, send), 0.2)
             except TimeoutError:
                 trace("timeout")
                 await PlainTextResponse("too late", 504)(scope, receive, send)
@@ -332,14 +333,14 @@ def a_task_that_is_waited_for(trace: Trace) -> FastAPI:
     return slow_routes(app, trace)
 
 
-@case([(500, get("/async")), (500, get("/patient")), (200, get("/fast"))])
+@case([(500, get("/async")), (500, get("/patient")), (200, get("/fast"))], wild=False)
 def a_timeout_that_leaves_the_dispatch_function(trace: Trace) -> FastAPI:
     """Starlette cancels what it has called."""
     app = FastAPI()
 
     @app.middleware("http")
     async def limit(request: Request, call_next: Any):
-        with anyio.fail_after(0.05):
+        with anyio.fail_after(0.2):
             return await call_next(request)
 
     @app.middleware("http")
