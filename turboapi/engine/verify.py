@@ -170,10 +170,10 @@ class Verify:
             found = differences(own, compiled, head=asked.method == "HEAD")
         except (OSError, TimeoutError, EOFError, ValueError) as error:
             found = [f"the compiled face gave no answer ({type(error).__name__}: {error})"]
-        self.counts["verified"] += 1
         if found:
             self.counts["different"] += 1
             self._tell(asked, found)
+        self.counts["verified"] += 1  # last: who sees the count finds the log line
 
     def _tell(self, asked: _Asked, found: list[str]) -> None:
         second = int(time.monotonic())
