@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from .odd import FIELDS, METHODS, ODD_BODIES, ODD_ENCODED, ODD_TYPES
@@ -22,6 +23,18 @@ LONGEST_HEADERS = 48_000
 MOST_HEADERS = 100
 # A server reads these itself.
 FRAMING = ("host", "content-type", "content-length", "transfer-encoding", "connection", "expect", "upgrade")
+
+
+def always_these(examples: int) -> settings:
+    """Return hypothesis's settings: so many examples, the same ones in each run, however long one takes."""
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 def from_schema(openapi: Schema) -> list[Requests]:

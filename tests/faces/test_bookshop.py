@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from .both import Both
 from .case import Case, run
 from .faces import verdicts
-from .generate import from_schema
+from .generate import always_these, from_schema
 from .request import Request, delete, get, head, options, patch, post, put
 from .trace import Trace
 from .verdicts import broken_promises
@@ -147,14 +147,7 @@ def test_what_can_be_compiled_is(shop: Both) -> None:
 
 
 def test_wild_requests_to_the_shop(shop: Both) -> None:
-    @settings(
-        max_examples=150,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
+    @always_these(150)
     @given(st.one_of(from_schema(shop.own.app.openapi())), st.booleans())
     def alike(asked: Request, staff: bool) -> None:
         if staff:

@@ -7,14 +7,14 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.docs.test_docs import PYTHON, Fence
 
 from . import request as make
 from .both import Both
-from .generate import from_schema
+from .generate import always_these, from_schema
 from .request import Request
 from .trace import Trace
 
@@ -54,13 +54,7 @@ def test_both_faces_answer_alike(fence: Fence, transport: str) -> None:
             for asked in (make.get(path), make.head(path), make.post(path), make.get(f"{path}/")):
                 both.ask(asked)
 
-        @settings(
-            max_examples=EXAMPLES,
-            derandomize=True,
-            database=None,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        )
+        @always_these(EXAMPLES)
         @given(st.one_of(from_schema(both.own.app.openapi())))
         def alike(asked: Request) -> None:
             both.ask(asked)

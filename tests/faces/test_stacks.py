@@ -10,12 +10,13 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.middleware.httpsredirect import HTTPSRedirectMiddleware
 
 from .apps import middlewares_known as known
 from .both import Both
+from .generate import always_these
 from .request import Request, get, head, options, post, put
 from .trace import Trace
 
@@ -76,14 +77,7 @@ ASKED = st.one_of(
 
 
 def test_random_stacks_answer_alike(transport: str) -> None:
-    @settings(
-        max_examples=STACKS,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
+    @always_these(STACKS)
     @given(st.lists(MIDDLEWARES, min_size=1, max_size=5), st.lists(ASKED, min_size=8, max_size=25))
     def alike(stack: list[Any], asked: list[Request]) -> None:
         def factory(trace: Trace) -> Any:

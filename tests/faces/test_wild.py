@@ -9,12 +9,12 @@ import os
 from contextlib import closing
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from . import apps  # noqa: F401  fills the table
 from .case import CASES, Case
-from .generate import from_schema
+from .generate import always_these, from_schema
 from .request import Request
 from .schema import weighted
 from .spoil import spoiled
@@ -38,14 +38,7 @@ def test_wild_requests_are_answered_alike(case: Case, transport: str) -> None:
         seeds = [step[1] for step in case.steps if isinstance(step, tuple)]
         requests = weighted((3, st.one_of(from_schema(both.own.app.openapi()))), (1, spoiled(seeds)))
 
-        @settings(
-            max_examples=EXAMPLES,
-            derandomize=True,
-            database=None,
-            deadline=None,
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
-        )
+        @always_these(EXAMPLES)
         @given(requests)
         def alike(asked: Request) -> None:
             both.ask(asked)

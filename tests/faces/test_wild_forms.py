@@ -12,13 +12,14 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import FastAPI, File, Form, UploadFile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.formparsers import MultiPartParser
 
 from tests.conftest import eventually
 
 from .both import Both
+from .generate import always_these
 from .request import Request, post
 from .schema import weighted
 from .test_wild import EXAMPLES
@@ -156,14 +157,7 @@ def test_forms_are_read_alike(transport: str, monkeypatch: pytest.MonkeyPatch) -
     before = nameless()
     with closing(Both(application, transport)) as both:
 
-        @settings(
-            max_examples=4 * EXAMPLES,
-            derandomize=True,
-            database=None,
-            deadline=None,
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
-        )
+        @always_these(4 * EXAMPLES)
         @given(requests)
         def alike(asked: Request) -> None:
             both.ask(asked)
