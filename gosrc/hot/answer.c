@@ -93,12 +93,8 @@ answer_simple_response(hot_server *srv, turbo_exchange *x, PyObject *response, b
         PyObject_GetBuffer(bytes, &body, PyBUF_SIMPLE) < 0) {
         goto done;
     }
-    long code = PyLong_AsLong(status); // http.HTTPStatus is an int
-    if (code == -1 && PyErr_Occurred()) {
-        goto done;
-    }
-    if (code < 100 || code > 999) {
-        PyErr_Format(PyExc_ValueError, "a response's status is 100 to 999, not %ld", code);
+    long code = proxy_status(status); // http.HTTPStatus is an int
+    if (code < 0) {
         goto done;
     }
     x->preset = TURBO_PRESET_NONE;
@@ -261,6 +257,21 @@ answer_result(hot_server *srv, turbo_exchange *x, PyObject *result, bool on_loop
     return rc;
 }
 
+/* SystemExit and KeyboardInterrupt end the server as well. */
+static void
+pass_exit(hot_server *srv, PyObject *exc, bool on_loop)
+{
+    if (!PyErr_GivenExceptionMatches(exc, PyExc_SystemExit) &&
+        !PyErr_GivenExceptionMatches(exc, PyExc_KeyboardInterrupt)) {
+        return;
+    }
+    if (on_loop) {
+        server_exit(srv, exc);
+    } else {
+        server_give_back(srv, NULL, BACK_EXIT, Py_NewRef(exc));
+    }
+}
+
 /* SystemExit, KeyboardInterrupt, cancellation: answered 500, told to the log. */
 static void
 answer_base_exception(hot_server *srv, turbo_exchange *x, PyObject *exc, bool on_loop)
@@ -271,15 +282,7 @@ answer_base_exception(hot_server *srv, turbo_exchange *x, PyObject *exc, bool on
     }
     x->ops |= TURBO_OP_CLOSE;
     answer_text(x, 500, "Internal Server Error", NULL, NULL);
-    if (!PyErr_GivenExceptionMatches(exc, PyExc_SystemExit) &&
-        !PyErr_GivenExceptionMatches(exc, PyExc_KeyboardInterrupt)) {
-        return;
-    }
-    if (on_loop) {
-        server_exit(srv, exc);
-    } else {
-        server_give_back(srv, NULL, BACK_EXIT, Py_NewRef(exc));
-    }
+    pass_exit(srv, exc, on_loop);
 }
 
 /* The response to an exception may raise as it is sent, and the response to that one, too. Starlette asks the
@@ -305,14 +308,7 @@ late_exception(hot_server *srv, turbo_exchange *x, PyObject *exc /* stolen */, b
     if (!probe_failed(srv, x, exc)) {
         server_log(srv, 40, exc, "%s: %s after the answer\n", hot_request_line(x, line), Py_TYPE(exc)->tp_name);
     }
-    if (PyErr_GivenExceptionMatches(exc, PyExc_SystemExit) ||
-        PyErr_GivenExceptionMatches(exc, PyExc_KeyboardInterrupt)) {
-        if (on_loop) {
-            server_exit(srv, exc);
-        } else {
-            server_give_back(srv, NULL, BACK_EXIT, Py_NewRef(exc));
-        }
-    }
+    pass_exit(srv, exc, on_loop);
     Py_DECREF(exc);
     return 0;
 }

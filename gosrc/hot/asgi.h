@@ -34,6 +34,7 @@ int asgi_send_path(hot_proxy *p, PyObject *message); /* 0, or -1 with an excepti
 PyObject *socket_message_now(hot_proxy *p); /* the next message for receive. NULL without an exception: wait */
 int socket_put(turbo_exchange *x, int kind, int code, const char *payload,
                Py_ssize_t n); /* 0, or -1 with an exception */
+int socket_put_text(turbo_exchange *x, PyObject *text); /* the same; UnicodeEncodeError for a lone surrogate */
 int socket_send(hot_proxy *p, PyObject *message); /* 0, or -1 with an exception set */
 
 /* talk.c */

@@ -29,17 +29,24 @@ back_drop(hot_server *srv, turbo_exchange *x, PyObject *payload)
     Py_XDECREF(payload);
 }
 
-void
-server_drop_backs(hot_server *srv)
+hot_back *
+server_take_backs(hot_server *srv)
 {
-    if (hot_forked) {
-        return;
+    if (hot_forked || atomic_load(&srv->n_back) == 0) {
+        return NULL;
     }
     pthread_mutex_lock(&srv->back_mu);
     hot_back *back = srv->back_head;
     srv->back_head = srv->back_tail = NULL;
     atomic_store(&srv->n_back, 0);
     pthread_mutex_unlock(&srv->back_mu);
+    return back;
+}
+
+void
+server_drop_backs(hot_server *srv)
+{
+    hot_back *back = server_take_backs(srv);
     while (back != NULL) {
         hot_back *next = back->next;
         back_drop(srv, back->x, back->payload);

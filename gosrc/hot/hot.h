@@ -266,6 +266,8 @@ int server_flush_soon(hot_server *srv); /* loop, outside a turn: flush in the ne
 void server_release(hot_server *srv, turbo_exchange *x); /* any lane: forget x's objects and set RELEASE */
 void server_drop(hot_server *srv, turbo_exchange *x); /* nobody will answer x any more: give it to Go; wakes nobody */
 void server_give_back(hot_server *srv, turbo_exchange *x, int kind, PyObject *payload /* stolen */);
+hot_back *
+server_take_backs(hot_server *srv); /* loop, GIL held: all that call threads have given back; the caller frees them */
 void server_drop_backs(hot_server *srv); /* nobody will take what call threads have given back; loop */
 
 /* report.c */

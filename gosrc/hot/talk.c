@@ -53,16 +53,10 @@ send_plain(hot_proxy *p, int kind, PyObject *data)
         if (!PyUnicode_CheckExact(data)) {
             return 0;
         }
-        if (PyUnicode_IS_COMPACT_ASCII(data)) {
-            rc = socket_put(x, kind, 0, (const char *)PyUnicode_1BYTE_DATA(data), PyUnicode_GET_LENGTH(data));
-        } else {
-            PyObject *utf8 = PyUnicode_AsUTF8String(data); // new
-            if (utf8 == NULL) {
-                PyErr_Clear(); // a lone surrogate
-                return 0;
-            }
-            rc = socket_put(x, kind, 0, PyBytes_AS_STRING(utf8), PyBytes_GET_SIZE(utf8));
-            Py_DECREF(utf8);
+        rc = socket_put_text(x, data);
+        if (rc < 0 && PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+            PyErr_Clear(); // a lone surrogate
+            return 0;
         }
     }
     if (rc < 0) {

@@ -148,14 +148,7 @@ run_back(hot_server *srv, hot_back *back)
 static void
 take_back(hot_server *srv)
 {
-    if (atomic_load(&srv->n_back) == 0) {
-        return;
-    }
-    pthread_mutex_lock(&srv->back_mu);
-    hot_back *back = srv->back_head;
-    srv->back_head = srv->back_tail = NULL;
-    atomic_store(&srv->n_back, 0);
-    pthread_mutex_unlock(&srv->back_mu);
+    hot_back *back = server_take_backs(srv);
     while (back != NULL) {
         hot_back *next = back->next;
         run_back(srv, back);

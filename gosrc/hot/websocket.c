@@ -92,6 +92,21 @@ socket_put(turbo_exchange *x, int kind, int code, const char *payload, Py_ssize_
     return 0;
 }
 
+int
+socket_put_text(turbo_exchange *x, PyObject *text)
+{
+    if (PyUnicode_IS_COMPACT_ASCII(text)) {
+        return socket_put(x, TURBO_MSG_TEXT, 0, (const char *)PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text));
+    }
+    PyObject *utf8 = PyUnicode_AsUTF8String(text); // new
+    if (utf8 == NULL) {
+        return -1;
+    }
+    int rc = socket_put(x, TURBO_MSG_TEXT, 0, PyBytes_AS_STRING(utf8), PyBytes_GET_SIZE(utf8));
+    Py_DECREF(utf8);
+    return rc;
+}
+
 /* Whether p may still talk, as far as before, after code of the application's ran. 0, or -1 with an exception set. */
 static int
 still_open(hot_proxy *p, bool accepted)
@@ -152,7 +167,7 @@ send_data(hot_proxy *p, PyObject *message)
 {
     hot_state *st = p->srv->st;
     turbo_exchange *x = p->x;
-    PyObject *value = NULL, *utf8 = NULL;
+    PyObject *value = NULL;
     Py_buffer view = {0};
     int rc = -1;
     if (asgi_get(message, st->s_bytes, &value) < 0) {
@@ -180,13 +195,8 @@ send_data(hot_proxy *p, PyObject *message)
     if (still_open(p, true) < 0) {
         goto done;
     }
-    if (PyUnicode_IS_COMPACT_ASCII(value)) {
-        rc = socket_put(x, TURBO_MSG_TEXT, 0, (const char *)PyUnicode_1BYTE_DATA(value), PyUnicode_GET_LENGTH(value));
-    } else if ((utf8 = PyUnicode_AsUTF8String(value)) != NULL) {
-        rc = socket_put(x, TURBO_MSG_TEXT, 0, PyBytes_AS_STRING(utf8), PyBytes_GET_SIZE(utf8));
-    }
+    rc = socket_put_text(x, value);
 done:
-    Py_XDECREF(utf8);
     Py_XDECREF(value);
     if (rc == 0 && p->x != NULL) {
         server_mark(p->srv, x);

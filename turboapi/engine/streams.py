@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ from anyio import CancelScope
 
 from ..plan.background import run_tasks
 from ..plan.internals import threaded_iterator
+from ..plan.tasks import spawn
 from .steps import Steps
 
 if TYPE_CHECKING:
@@ -88,23 +87,12 @@ async def _send_steps(
                 await wait
 
 
-if sys.version_info >= (3, 12):
-
-    def _child(coroutine: Any) -> asyncio.Task[Any]:
-        return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
-
-else:
-
-    def _child(coroutine: Any) -> asyncio.Task[Any]:
-        return asyncio.Task(coroutine, loop=asyncio.get_running_loop())
-
-
 async def stream_and_work(response: StreamingResponse, proxy: _hot.Exchange) -> None:
     """Send a response as its `__call__` does, from the task of its request.
 
     The stream has a child task, and so a copy of the context, as in Starlette's task group. The background task comes
     after it, in this one, whether or not the client has left.
     """
-    await _child(stream(response, proxy))
+    await spawn(stream(response, proxy))
     if response.background is not None:
         await run_tasks(proxy, response.background)

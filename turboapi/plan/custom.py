@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from . import internals
 from .draft import Draft
-from .entry import Entry, call_name
+from .entry import Entry, call_name, limit_unknown
 from .facts import Handler, RouteFacts
 from .plans import Fallback, HotPlan, Stage
 from .scope import Surroundings, stacks_used, unwind_failed
@@ -52,10 +52,9 @@ _GONE = _Gone()
 
 def build_custom(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | Fallback:
     """Compile one route with a custom handler."""
-    if handler.max_body is None and around.limited:
-        return Fallback("a body limit of the application that the route does not know")
-    if handler.max_body is not None and not internals.limits_understood():
-        return Fallback("a body limit that is not understood")
+    why = limit_unknown(handler, around)
+    if why is not None:
+        return Fallback(why)
     draft = Draft(facts, handler, around, Source(facts.title), shown=True)
     bind = draft.source.bind
     function = handler.tree.call

@@ -29,7 +29,7 @@ from .scope import Surroundings
 from .source import Source
 from .stages import stages, stalls
 
-__all__ = ["Entry", "build", "call_name"]
+__all__ = ["Entry", "build", "call_name", "limit_unknown"]
 
 # The engine's own limit (PLAN_MAX_ARGS in gosrc/hot/hot.h).
 _MOST_ARGS = 256
@@ -50,7 +50,7 @@ class Entry:
 
 def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | Fallback:
     """Compile one route."""
-    why = _unfit(handler, around)
+    why = limit_unknown(handler, around) or _unfit(handler.tree)
     if why is not None:
         return Fallback(why)
     # What a mounted application's route raises is told by its Request to be that application's.
@@ -94,20 +94,21 @@ def build(facts: RouteFacts, handler: Handler, around: Surroundings) -> Entry | 
     return Entry(plan, tuple(draft.params), kind, handler.max_body, goes_on(draft), draft.form)
 
 
-def _unfit(handler: Handler, around: Surroundings) -> str | None:
+def limit_unknown(handler: Handler, around: Surroundings) -> str | None:
+    """Return why the limit of a route's body cannot be kept to; None where it can."""
     if handler.max_body is None and around.limited:
         return "a body limit of the application that the route does not know"
     if handler.max_body is not None and not internals.limits_understood():
         return "a body limit that is not understood"
-    return _unfit_node(handler.tree)
+    return None
 
 
-def _unfit_node(node: Node) -> str | None:
+def _unfit(node: Node) -> str | None:
     if node.concurrency is not None:
         return "dependency with a concurrency limit"
     if node.websocket_name is not None:
         return "WebSocket parameter"
-    return next((why for child in node.children if (why := _unfit_node(child)) is not None), None)
+    return next((why for child in node.children if (why := _unfit(child)) is not None), None)
 
 
 def _shows_request(node: Node) -> bool:

@@ -22,7 +22,7 @@ from .forms import (
 from .gate import Waiting, install_gate, pass_gate, waiting
 from .handlers import Fingerprint, fingerprint, read_handler
 from .http import cached_request, streaming_class, streaming_response
-from .known import Known, settings_now, settings_of, with_application
+from .known import Known, contents, settings_now, settings_of, with_application
 from .limits import limits_understood, note_limit
 from .pieces import Piece
 from .releases import replaced, unsupported
@@ -45,6 +45,7 @@ __all__ = [
     "body_allowed",
     "body_to_args",
     "cached_request",
+    "contents",
     "dressed",
     "drive",
     "encode_jsonable",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from .tools import own_function
 
-__all__ = ["Known", "known_class", "known_object", "settings_now", "settings_of", "with_application"]
+__all__ = ["Known", "contents", "known_class", "known_object", "settings_now", "settings_of", "with_application"]
 
 Known = Literal["cors", "gzip", "hosts", "https", "session"]
 
@@ -66,13 +66,15 @@ def settings_now(middleware: Any) -> tuple[Any, ...]:
     def plain(value: Any) -> Any:
         return value if isinstance(value, (str, bytes, int, float, type(None))) else id(value)
 
-    found = []
-    for name, value in vars(middleware).items():
-        inside: list[Any] = list(value) if type(value) in (list, tuple) else []
-        if type(value) is dict:
-            inside = [*value, *value.values()]
-        found.append((name, plain(value), *map(plain, inside)))
-    return tuple(found)
+    settings = vars(middleware).items()
+    return tuple((name, plain(value), *map(plain, contents(value) or ())) for name, value in settings)
+
+
+def contents(value: Any) -> list[Any] | None:
+    """Return what is in a setting that is a list, tuple or dict; None for every other."""
+    if type(value) in (list, tuple):
+        return list(value)
+    return [*value, *value.values()] if type(value) is dict else None
 
 
 def _unchanged(name: str, cls: type[Any]) -> bool:

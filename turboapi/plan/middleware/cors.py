@@ -13,6 +13,7 @@ from typing import Any
 from starlette.responses import Response
 
 from ..cors import CorsHeaders
+from ..internals import contents
 from .own import Own
 from .reply import Failed, Layer, RawHeaders, field, with_headers
 
@@ -97,11 +98,7 @@ def _text(origin: bytes | None) -> str | None:
 def _settled(middleware: Any) -> bool:
     """Tell whether a change of its settings would be noticed."""
     for name, value in vars(middleware).items():
-        inside = [value]
-        if type(value) in (list, tuple):
-            inside = list(value)
-        elif type(value) is dict:
-            inside = [*value, *value.values()]
-        if name != "app" and not all(type(each) in _PLAIN for each in inside):
+        inside = contents(value)
+        if name != "app" and not all(type(each) in _PLAIN for each in ([value] if inside is None else inside)):
             return False
     return True

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from asyncio import get_running_loop as _running
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -20,6 +19,7 @@ import anyio
 from starlette.responses import Response
 
 from ..internals import cached_request, streaming_response
+from ..tasks import EAGER, spawn
 from .reply import Hears, Layer, send_messages, send_value
 from .untouched import Whole, value_of
 
@@ -72,20 +72,6 @@ def sheltered(below: Layer) -> Layer:
     return layer
 
 
-# The first step is made at once; what it sends waits until it is taken.
-_EAGER = sys.version_info >= (3, 12)
-
-if sys.version_info >= (3, 12):
-
-    def _spawn(coroutine: Any) -> asyncio.Task[Any]:
-        return asyncio.Task(coroutine, loop=_running(), eager_start=True)
-
-else:
-
-    def _spawn(coroutine: Any) -> asyncio.Task[Any]:
-        return asyncio.Task(coroutine, loop=_running())
-
-
 class _Call(Hears):
     """One request in one BaseHTTPMiddleware. Called, it is the child's send."""
 
@@ -123,8 +109,8 @@ class _Call(Hears):
         """Run what is below; return its response when it has started."""
         if self.child is not None:
             await self._again()
-        child = self.child = _spawn(self._below(self._proxy, self._scope, self._receive, self))
-        if not _EAGER:
+        child = self.child = spawn(self._below(self._proxy, self._scope, self._receive, self))
+        if not EAGER:
             await asyncio.sleep(0)
         info = None
         while True:
@@ -164,7 +150,7 @@ class _Call(Hears):
         """A second call: everything below runs again, and Starlette fails over what it hears then."""
         first = self.child
         assert first is not None
-        second = self._second = _spawn(self._below(self._proxy, self._scope, self._receive, self))
+        second = self._second = spawn(self._below(self._proxy, self._scope, self._receive, self))
         if not first.done() or (not first.cancelled() and first.exception() is None):
             # It hears the first one's body.
             await asyncio.sleep(0)
@@ -307,7 +293,7 @@ class _Call(Hears):
         """The child's receive: what is left of the request, until the response was sent."""
         if self._closed:
             return dict(_disconnect)
-        task = _spawn(self.request.wrapped_receive())
+        task = spawn(self.request.wrapped_receive())
         if not task.done():
             gone = _running().create_future()
             self._receives = [*(self._receives or ()), gone]

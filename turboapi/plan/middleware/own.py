@@ -15,7 +15,7 @@ from typing import Any
 from starlette.responses import Response
 
 from ..internals import with_application
-from .reply import Failed, Reply, in_pieces
+from .reply import Failed, Reply, send_messages
 
 __all__ = ["Own"]
 
@@ -55,6 +55,13 @@ class Own:
         self._held = None
         return True
 
+    def passes(self) -> bool:
+        """Begin, and end at once: the middleware has nothing to do with an answer that is not its own."""
+        try:
+            return self.begin()
+        finally:
+            self.end()
+
     async def __call__(self, message: Any) -> None:
         """Hear a message of what is below."""
         if self._through is None:
@@ -76,12 +83,7 @@ class Own:
             self.late()
         held = self._held = []
         try:
-            if in_pieces(value):
-                await self({"type": "http.response.start", "status": value.status_code, "headers": value.raw_headers})
-                await self({"type": "http.response.body", "body": value.body, "more_body": True})
-                await self({"type": "http.response.body", "body": b"", "more_body": False})
-            else:
-                await value(self.seen, self._receive, self)
+            await send_messages(value, self)
         except BaseException as exc:
             for message in held:
                 await self._send(message)

@@ -21,11 +21,8 @@ def hosts(middleware: Any, below: Layer, _failed: Failed | None) -> Layer:
 
     async def first(proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
         own = Own(middleware, scope, receive, send)
-        try:
-            if not own.begin():
-                return await own.answered()
-        finally:
-            own.end()
+        if not own.passes():
+            return await own.answered()
         if len(passed) >= _KEPT:
             passed.clear()
         passed.add(field(scope["headers"], b"host"))
@@ -44,11 +41,8 @@ def https(middleware: Any, below: Layer, _failed: Failed | None) -> Layer:
 
     async def other(proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
         own = Own(middleware, scope, receive, send)
-        try:
-            if not own.begin():
-                return await own.answered()
-        finally:
-            own.end()
+        if not own.passes():
+            return await own.answered()
         return await below(proxy, scope, receive, send)
 
     def layer(proxy: Any, scope: Any, receive: Any, send: Any) -> Any:

@@ -1,0 +1,24 @@
+"""Tasks whose first step is made at once, where Python can."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+__all__ = ["EAGER", "spawn"]
+
+# Python 3.11 makes the first step in the loop's next iteration.
+EAGER = sys.version_info >= (3, 12)
+
+if sys.version_info >= (3, 12):
+
+    def spawn(coroutine: Any) -> asyncio.Task[Any]:
+        """Run a coroutine as a task of the running loop, with a copy of the context."""
+        return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
+
+else:
+
+    def spawn(coroutine: Any) -> asyncio.Task[Any]:
+        """Run a coroutine as a task of the running loop, with a copy of the context."""
+        return asyncio.Task(coroutine, loop=asyncio.get_running_loop())
