@@ -64,7 +64,6 @@ def shop() -> FastAPI:
     return app
 
 
-@pytest.mark.filterwarnings("ignore:Unclosed <MemoryObject:ResourceWarning")
 def test_equal_answers_are_counted_and_not_told(serve: Serve, transport: str, caplog: pytest.LogCaptureFixture) -> None:
     server = serve(shop(), transport=transport, verify=True, root_path="/api")
     asked = [

@@ -25,7 +25,6 @@ STACKS = int(os.environ.get("FACES_STACKS", "12"))
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:Unclosed <MemoryObject:ResourceWarning"),
 ]
 
 few = st.booleans()

@@ -24,7 +24,6 @@ EXAMPLES = int(os.environ.get("FACES_EXAMPLES", "40"))
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:Unclosed <MemoryObject:ResourceWarning"),
 ]
 
 WILD = [case for case in CASES.values() if case.wild]
