@@ -33,7 +33,10 @@ def test_anything_else_is_refused(text: str) -> None:
         ("panic: index out of range", 2, False),
     ],
 )
-def test_only_a_failing_input_or_a_crash_is_a_failure(said: str, code: int, passed: bool) -> None:
+def test_only_a_failing_input_or_a_crash_is_a_failure(
+    said: str, code: int, passed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     import fuzz
 
     assert fuzz.passed([sys.executable, "-c", f"print({said!r}); raise SystemExit({code})"], dict(os.environ)) is passed
+    assert ("FAIL" in capsys.readouterr().out) is ("FAIL" in said and not passed)
