@@ -51,6 +51,7 @@ type Session struct {
 	// The message that is being read.
 	text, packed bool
 	message      []byte
+	valid        int // how much of a text that comes in pieces is known to be UTF-8
 
 	deflate bool // permessage-deflate was agreed to
 
@@ -199,6 +200,9 @@ func (s *Session) readPayload(src []byte) (n int, ev Event, whole bool) {
 	if !whole || !h.Fin || len(s.message) > 0 {
 		s.message = append(s.message, part...)
 		part = s.message
+		if s.text && !s.packed && !s.stillValid() {
+			return n, failure(errUTF8), whole
+		}
 	}
 	if !whole {
 		return n, ev, false
@@ -213,8 +217,22 @@ func (s *Session) readPayload(src []byte) (n int, ev Event, whole bool) {
 	if cap(s.message) > keepMessage {
 		s.message = nil
 	}
-	s.message = s.message[:0]
+	s.message, s.valid = s.message[:0], 0
 	return n, ev, true
+}
+
+// stillValid reports whether what has come of a text can be the beginning of
+// UTF-8: a client that sends anything else hears of it at once (RFC 6455, 8.1).
+func (s *Session) stillValid() bool {
+	b := s.message[s.valid:]
+	whole := len(b)
+	for i := max(whole-utf8.UTFMax+1, 0); i < whole; i++ {
+		if !utf8.FullRune(b[i:]) {
+			whole = i
+		}
+	}
+	s.valid += whole
+	return utf8.Valid(b[:whole])
 }
 
 // endMessage makes the event of a whole message.
@@ -228,7 +246,7 @@ func (s *Session) endMessage(b []byte) Event {
 	m := bridge.Message{Kind: bridge.MsgBinary, Payload: b}
 	if s.text {
 		m.Kind = bridge.MsgText
-		if !utf8.Valid(b) {
+		if !utf8.Valid(b[s.valid:]) {
 			return failure(errUTF8)
 		}
 	}

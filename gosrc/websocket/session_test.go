@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/gobwas/ws"
 
@@ -109,6 +110,10 @@ func TestConversations(t *testing.T) {
 		"no end":            {frames: [][]byte{frame(ws.OpText, false, 0, "x"), frame(ws.OpText, true, 0, "x")}, want: "fail 1002"},
 		"not UTF-8":         {frames: [][]byte{frame(ws.OpText, true, 0, "a\xff")}, want: "fail 1007"},
 		"cut UTF-8":         {frames: [][]byte{frame(ws.OpText, false, 0, "a\xc3"), frame(ws.OpContinuation, true, 0, "b")}, want: "fail 1007"},
+		"UTF-8 in pieces":   {frames: [][]byte{frame(ws.OpText, false, 0, "\xf0"), frame(ws.OpContinuation, false, 0, "\x9f"), frame(ws.OpContinuation, false, 0, "\x98"), frame(ws.OpContinuation, true, 0, "\x80é")}, want: `1 "😀é"`},
+		"never UTF-8":       {frames: [][]byte{frame(ws.OpText, false, 0, "é\xf4\x90")}, want: "fail 1007"},
+		"not UTF-8 at last": {frames: [][]byte{frame(ws.OpText, false, 0, "é"), frame(ws.OpContinuation, true, 0, "\xf0\x9f\x98")}, want: "fail 1007"},
+		"part of a frame":   {frames: [][]byte{frame(ws.OpText, true, 0, "a\xff"+strings.Repeat("x", 50))[:20]}, want: "fail 1007"},
 		"surrogate":         {frames: [][]byte{frame(ws.OpText, true, 0, "\xed\xa0\x80")}, want: "fail 1007"},
 		"close":             {frames: [][]byte{frame(ws.OpClose, true, 0, "")}, want: `close 1005 ""`},
 		"close code":        {frames: [][]byte{frame(ws.OpClose, true, 0, closing(4001, "bye"))}, want: `close 4001 "bye"`},
@@ -246,4 +251,25 @@ func FuzzSession(f *testing.F) {
 			t.Errorf("%q, in pieces of %d %q", whole, int(n)+1, parts)
 		}
 	})
+}
+
+// Pieces of runes, well and badly put together, are a text exactly where they are UTF-8.
+func TestTextInFragments(t *testing.T) {
+	parts := []string{"a", "é", "😀", "\xf0", "\x9f", "\x98", "\x80", "\xe2", "\xc3", "\xed", "\xa0", "\xf4", "\x90", ""}
+	for range 20_000 {
+		whole, stream, op := "", []byte(nil), ws.OpText
+		for range 1 + rand.IntN(4) {
+			piece := parts[rand.IntN(len(parts))] + parts[rand.IntN(len(parts))]
+			stream = append(stream, frame(op, false, 0, piece)...)
+			whole, op = whole+piece, ws.OpContinuation
+		}
+		want := fmt.Sprintf("1 %q", whole)
+		if !utf8.ValidString(whole) {
+			want = "fail 1007"
+		}
+		stream = append(stream, frame(ws.OpContinuation, true, 0, "")...)
+		if got := strings.Join(conversation(&plainLimits, false, stream, 0), "|"); got != want {
+			t.Fatalf("%q: %s, not %s", whole, got, want)
+		}
+	}
 }
