@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from tests.faces import request as make
@@ -43,7 +42,7 @@ class Pair:
     def made(self) -> Any:
         """What was compiled, without the plans of FastAPI's own pages."""
         made = self._plans.made
-        return dataclasses.replace(made, plans=own_plans(made))
+        return made._replace(plans=own_plans(made))
 
     def outcome(self, path: str, method: str = "GET") -> str:
         """What the report says of a route."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import os
 import sys
@@ -80,6 +79,8 @@ def _attribute(module: ModuleType, module_name: str, path: str) -> Any:
         try:
             value = getattr(value, part)
         except AttributeError:
+            import difflib  # for mistakes only
+
             near = difflib.get_close_matches(part, dir(value), n=1)
             hint = f"; did you mean {':'.join([module_name, '.'.join([*done, near[0]])])}?" if near else ""
             where = ":".join([module_name, ".".join(done)]) if done else f"module {module_name!r}"

@@ -13,7 +13,6 @@ import contextvars
 import dataclasses
 import logging
 import os
-import platform
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -26,11 +25,11 @@ from .anyio_worker import Workers
 from .calls import CallThreads
 from .routes import Routes, is_fastapi
 from .settings import Settings
-from .shadow import Shadow
 from .sockets import Listeners
 
 if TYPE_CHECKING:
     from . import _hot
+    from .shadow import Shadow
 
 __all__ = ["Serving"]
 
@@ -190,6 +189,8 @@ class Serving:
         if not is_fastapi(self._app):
             logs.error.warning("Verify: this is no FastAPI application, so there is nothing to compare.")
             return None
+        from .shadow import Shadow
+
         settings = dataclasses.replace(self._settings, verify=False, access_log=False, lifespan="off")
         return await Shadow.start(
             self._app, settings, lambda sockets: Serving(self._app, settings, sockets, behind=self)
@@ -248,7 +249,7 @@ class Serving:
             os.getpid(),
             settings.chosen_transport,
             loops.kind(loop),
-            platform.python_version(),
+            sys.version.split()[0],
         )
 
     def _tell(self, message: str, *args: object) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 __all__ = ["Options", "Settings"]
 
@@ -19,8 +18,7 @@ LevelName = Literal["critical", "error", "warning", "info", "debug"]
 LEVELS: dict[str, int] = {"critical": 50, "error": 40, "warning": 30, "info": 20, "debug": 10}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Accepts:
+class _Accepts(NamedTuple):
     """What a setting accepts: values of these types for which `fine` holds; `text` says so to people.
 
     A bool is no int here, although Python has it so.
@@ -275,6 +273,8 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _unknown(caller: str, unknown: list[str], known: Iterable[str]) -> str:
+    import difflib  # for mistakes only
+
     known = list(known)
     names = ", ".join(repr(name) for name in unknown)
     near = difflib.get_close_matches(unknown[0], known, n=1)

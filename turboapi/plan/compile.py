@@ -6,8 +6,7 @@ application which adds a route while it runs pays for one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from starlette.responses import JSONResponse
 
@@ -20,7 +19,6 @@ from .errors import Errors
 from .facts import Handler, RouteFacts, unbuilt
 from .internals import Stack
 from .memory import Kept, Key, Known, Memory, kept_of
-from .middleware import Chain
 from .mounts import ErrorsByApplication, MountedErrors
 from .plans import CompiledApp, Fallback, MiddlewareReport, RouteReport, Watch
 from .scope import Surroundings
@@ -92,6 +90,8 @@ def _made(
     errors = compiler.errors(requests)
     plans = [entry.plan for _, entry in compiled]
     if stack.pieces:
+        from .middleware import Chain  # most of this package, and many applications have none
+
         if not isinstance(errors, Errors):
             raise TypeError("a mounted application is compiled under middleware")
         chain = Chain(stack, compiler.around, errors)
@@ -198,8 +198,7 @@ class _Compiler:
         return part
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """One application while it is being compiled. before: what was known of its routes."""
 
     app: Any

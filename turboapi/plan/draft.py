@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from starlette.requests import Request
 
@@ -16,8 +15,7 @@ from .source import Source
 __all__ = ["Draft", "Step"]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One call: its keyword arguments as expressions, and the local name of its result."""
 
     node: Node
@@ -25,7 +23,6 @@ class Step:
     out: str
 
 
-@dataclass(slots=True)
 class Draft:
     """The text of one route, in the order in which it runs: first, early, checks, steps, late, and the endpoint.
 
@@ -35,24 +32,27 @@ class Draft:
     form: the limits of a form body. reads: the checks read files, which is not for the loop's thread.
     """
 
-    facts: RouteFacts
-    handler: Handler
-    around: Surroundings
-    source: Source
-    shown: bool
-    args: list[Arg] = field(default_factory=list)
-    arg_names: list[str] = field(default_factory=list)
-    params: list[dict[str, Any]] = field(default_factory=list)
-    first: list[str] = field(default_factory=list)
-    early: list[str] = field(default_factory=list)
-    checks: list[str] = field(default_factory=list)
-    late: list[str] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    shared: dict[Any, str] = field(default_factory=dict)
-    special: dict[str, str] = field(default_factory=dict)
-    parses: bool = False
-    form: dict[str, Any] | None = None
-    reads: bool = False
+    def __init__(
+        self, facts: RouteFacts, handler: Handler, around: Surroundings, source: Source, *, shown: bool
+    ) -> None:
+        self.facts = facts
+        self.handler = handler
+        self.around = around
+        self.source = source
+        self.shown = shown
+        self.args: list[Arg] = []
+        self.arg_names: list[str] = []
+        self.params: list[dict[str, Any]] = []
+        self.first: list[str] = []
+        self.early: list[str] = []
+        self.checks: list[str] = []
+        self.late: list[str] = []
+        self.steps: list[Step] = []
+        self.shared: dict[Any, str] = {}
+        self.special: dict[str, str] = {}
+        self.parses = False
+        self.form: dict[str, Any] | None = None
+        self.reads = False
 
     def slot(self, location: str, wire: str, form: str, *, required: bool, default: Any = None) -> str:
         """Let the engine extract one value; return the argument's name."""

@@ -10,8 +10,7 @@ functions validate, call the endpoint.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi.background import BackgroundTasks
 from fastapi.security import SecurityScopes
@@ -36,8 +35,7 @@ _MOST_ARGS = 256
 _RECEIVED = {"path": "path_params", "query": "query_params", "header": "headers", "cookie": "cookies"}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A compiled route: its plan, what the engine extracts for it, and whether it goes on after its answer (lasts)."""
 
     plan: HotPlan

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 __all__ = ["LOCATIONS", "Handler", "Location", "Mounted", "Node", "Output", "Param", "RouteFacts", "unbuilt"]
 
@@ -18,8 +18,7 @@ Location = Literal["path", "query", "header", "cookie"]
 LOCATIONS: tuple[Location, ...] = ("path", "query", "header", "cookie")
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+class Param(NamedTuple):
     """One parameter that comes from the request, or one of the body's fields.
 
     name: the keyword argument. field: FastAPI's own field, opaque.
@@ -34,8 +33,7 @@ class Param:
     factory: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One callable with its parameters: the endpoint or a dependency, in FastAPI's tree.
 
     key: equal keys share one result within a request. name: the parent's keyword, None for
@@ -62,8 +60,7 @@ class Node:
     concurrency: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """How FastAPI makes a result into a response.
 
     field: the response model's field, None without one. dump_json: pydantic writes the JSON itself.
@@ -79,8 +76,7 @@ class Output:
     dump_json: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
+class Handler(NamedTuple):
     """What FastAPI's own request handler of a route was made with.
 
     strict: a body without a Content-Type is no JSON.
@@ -111,8 +107,7 @@ def _unbuilt_below(node: Node) -> bool:
     return any(_unbuilt_below(child) for child in node.children)
 
 
-@dataclass(frozen=True, slots=True)
-class Mounted:
+class Mounted(NamedTuple):
     """A FastAPI application below a path of the outermost one. prefix: that path. stack: its own middleware."""
 
     app: Any
@@ -120,8 +115,7 @@ class Mounted:
     stack: Any
 
 
-@dataclass(frozen=True, slots=True)
-class RouteFacts:
+class RouteFacts(NamedTuple):
     """One entry of the application's routes, in the order in which they are tried.
 
     kind: "api" (FastAPI's), "route" (Starlette's), "mount" (matched in the table, answered by the application),
@@ -147,7 +141,7 @@ class RouteFacts:
     table_path: str = ""
     mounted: Mounted | None = None
     hosts: tuple[Any, ...] = ()
-    form_limits: Mapping[str, Any] = field(default_factory=dict)
+    form_limits: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def title(self) -> str:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import internals, schema
 from .facts import Location, Node, Param
@@ -34,8 +33,7 @@ MISSING = _Missing()
 _IMMUTABLE = (str, int, float, bool, bytes, complex, type(None))
 
 
-@dataclass(frozen=True, slots=True)
-class Wired:
+class Wired(NamedTuple):
     """A parameter that the engine extracts.
 
     form: as in the route table. required: a request without it is FastAPI's.
@@ -53,8 +51,7 @@ class Wired:
     check: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Parameters of one place that FastAPI's own function reads. late: after the dependencies have run."""
 
     location: Location

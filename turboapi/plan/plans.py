@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 __all__ = ["Arg", "CompiledApp", "Cors", "Fallback", "HotPlan", "MiddlewareReport", "RouteReport", "Stage", "Watch"]
 
 
-@dataclass(frozen=True, slots=True)
-class Fallback:
+class Fallback(NamedTuple):
     """Why something has no plan. The text completes "fallback: ..."."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """One call on one lane.
 
     call: the first stage gets the plan's arguments, each later one the result before it.
@@ -48,8 +46,7 @@ class Arg:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HotPlan:
+class HotPlan(NamedTuple):
     """How one route is called and how its result becomes bytes.
 
     encode: the last stage's result to JSON bytes (sent with `status` and `media`) or to a Response.
@@ -93,8 +90,7 @@ class MiddlewareReport:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(NamedTuple):
     """Mutable things that plans were made from; a change of any of them means: compile again.
 
     Lists are compared by length and identity of their members, dicts by length
@@ -119,8 +115,7 @@ class Cors(Protocol):
         """Return the raw headers that are sent instead of `headers`."""
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledApp:
+class CompiledApp(NamedTuple):
     """A FastAPI application as the engine runs it.
 
     version: the table's number, another one for each that is made. table: the route table (JSON).

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
@@ -85,8 +84,7 @@ class Answer:
         return self.build(value, sub, tasks)
 
 
-@dataclass(frozen=True, slots=True)
-class Encoding:
+class Encoding(NamedTuple):
     """How a plan's result becomes bytes; the fields are those of HotPlan, `answer` builds whole responses."""
 
     encode: Callable[[Any], Any]

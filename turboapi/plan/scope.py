@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,8 +22,7 @@ from .facts import RouteFacts
 __all__ = ["ExitStack", "Surroundings", "Unwinding", "request_of", "stacks_used", "unwind_failed", "unwinding"]
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What the routes of an application have in common.
 
     scope: entries that FastAPI puts into every scope. decline: the exception class that means "FastAPI answers".

@@ -30,7 +30,6 @@ from .afterwards import goes_on, stages_of_lasting
 from .draft import Draft, Step
 from .facts import Node
 from .hops import carried_over, goes_to_thread, hop_of_calls
-from .layered import stages_under
 from .lines import call, keywords, late, prologue, refusal
 from .plans import Arg, Stage
 from .response import Answer
@@ -46,7 +45,11 @@ def stages(draft: Draft, endpoint: Step, answer: Answer) -> tuple[tuple[Stage, .
     if bare and (endpoint.node.kind == "sync" or (real and not answer.foreign)):
         return _direct(draft, endpoint)
     if goes_on(draft):
-        return (stages_under if draft.around.layered else stages_of_lasting)(draft, endpoint, answer)
+        if not draft.around.layered:
+            return stages_of_lasting(draft, endpoint, answer)
+        from .layered import stages_under  # it brings the package of middleware
+
+        return stages_under(draft, endpoint, answer)
     steps = [*draft.steps, endpoint]
     kinds = [step.node.kind for step in steps]
     changes = sum(one != other for one, other in itertools.pairwise(kinds))

@@ -6,9 +6,8 @@ import functools
 import gc
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import CellType, FunctionType, MethodType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from starlette.middleware.base import BaseHTTPMiddleware
 
@@ -21,8 +20,7 @@ __all__ = ["Piece", "find", "piece_of", "piece_of_class"]
 _FAR = 5000
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """One middleware. kind: "foreign" is known as an ASGI application only. middleware: None before it was made."""
 
     kind: Literal["dispatch", "foreign"] | Known

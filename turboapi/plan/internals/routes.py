@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import fastapi
@@ -55,7 +54,7 @@ def routes(
         if facts.kind == "host":
             hosts = (*hosts, facts.route)
         elif hosts:
-            facts = replace(facts, hosts=hosts)
+            facts = facts._replace(hosts=hosts)
         if facts.kind == "mount" and isinstance(facts.route.app, fastapi.FastAPI):
             yield from _mounted(app, stack, facts, lists, mounts, read)
         else:
@@ -75,19 +74,19 @@ def _mounted(
     why = _unmountable(outer, around, facts, stack)
     if isinstance(stack, Fallback) or why:
         mounts.append((facts.route, app, None))
-        yield replace(facts, why=f"mounted application: {why}")
+        yield facts._replace(why=f"mounted application: {why}")
         return
     mounts.append((facts.route, app, stack))
     own = Mounted(app, facts.path, stack)
     for each in routes(app, stack, lists, mounts, read):
         if each.kind == "barrier":
             break  # the mount stands behind it
-        inner = own if each.mounted is None else replace(each.mounted, prefix=facts.path + each.mounted.prefix)
+        inner = own if each.mounted is None else each.mounted._replace(prefix=facts.path + each.mounted.prefix)
         table_path = each.table_path and facts.path + each.table_path
         path, hosts = facts.path + each.path, (*facts.hosts, *each.hosts)
         limits = {**facts.form_limits, **each.form_limits}
-        yield replace(each, path=path, table_path=table_path, mounted=inner, hosts=hosts, form_limits=limits)
-    yield replace(facts, why="")
+        yield each._replace(path=path, table_path=table_path, mounted=inner, hosts=hosts, form_limits=limits)
+    yield facts._replace(why="")
 
 
 def _unmountable(outer: Any, around: Stack, facts: RouteFacts, stack: Stack | Fallback) -> str | None:
@@ -122,7 +121,7 @@ def _walk(entries: Sequence[Any], lists: list[list[Any]], limits: Mapping[str, A
 
 def _limited(found: Iterator[RouteFacts], limits: Mapping[str, Any]) -> Iterator[RouteFacts]:
     """The same facts with the limits for forms that hold around them (0.155 on)."""
-    return (replace(each, form_limits=limits) for each in found) if limits else found
+    return (each._replace(form_limits=limits) for each in found) if limits else found
 
 
 def _is_included(route: Any) -> bool:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import copy
 import importlib
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import fastapi
 import fastapi.applications
@@ -38,8 +37,7 @@ _TRANSPARENT = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(NamedTuple):
     """The middlewares that matter to compiled routes.
 
     cors: the only other one, where that is a CORSMiddleware. pieces: all others, outermost first, down to the first
@@ -68,7 +66,7 @@ def read_stack(app: Any) -> Stack | Fallback:
     if app.middleware_stack is not None:
         stack = _walk(app.middleware_stack, app)
         if isinstance(stack, Stack) and whole:
-            stack = replace(stack, cors=None, pieces=(Piece("foreign", app, f"{cls.__name__}.__call__"),), outside=True)
+            stack = stack._replace(cors=None, pieces=(Piece("foreign", app, f"{cls.__name__}.__call__"),), outside=True)
     else:
         stack = _unbuilt(app, whole=whole)
     if isinstance(stack, Stack) and stack.limited and stack.pieces:
@@ -94,7 +92,7 @@ def _unbuilt(app: Any, *, whole: bool) -> Stack | Fallback:
     if isinstance(stack, Fallback) or not (entries or whole):
         return stack
     pieces = [piece_of_class(entry.cls) for entry in entries]
-    return replace(stack, pieces=tuple(pieces), built=False)
+    return stack._replace(pieces=tuple(pieces), built=False)
 
 
 def alike(app: Any, stack: Stack, other: Stack) -> bool:

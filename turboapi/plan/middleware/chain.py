@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -72,7 +71,7 @@ class Chain:
                 layer = dispatching(piece.middleware, layer)
             failed = None
         stage = Stage(self._entrance(layer), "loop", coroutine=True)
-        return dataclasses.replace(plan, stages=(stage,), args=(Arg("proxy"),), encode=None, plain=False, inner=plan)
+        return plan._replace(stages=(stage,), args=(Arg("proxy"),), encode=None, plain=False, inner=plan)
 
     def _entrance(self, layer: Layer) -> Callable[[Any], Any]:
         base = {name: value for name, value in self._around.scope.items() if name in ("app", "root_path")}
