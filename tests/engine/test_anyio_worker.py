@@ -107,6 +107,17 @@ def test_check_cancelled_raises_once_the_server_cancels(loop_name: str) -> None:
     on_loop(loop_name, main)
 
 
+@pytest.mark.skipif(check_cancelled is None, reason="this AnyIO has no check_cancelled")
+def test_thread_that_starts_after_the_server_has_cancelled_is_cancelled_too(loop_name: str) -> None:
+    async def main(workers: Workers) -> None:
+        workers.cancel()
+        await in_thread(workers, lambda: None)
+        with pytest.raises((CancelledError, asyncio.CancelledError)):
+            await in_thread(workers, check_cancelled)
+
+    on_loop(loop_name, main)
+
+
 def test_library_of_the_thread_is_none_and_context_is_its_own() -> None:
     var = contextvars.ContextVar("var", default=0)
 
@@ -146,6 +157,17 @@ def test_limit_is_what_the_application_gave_anyio(total: float, limit: int | Non
     on_loop("asyncio", main)
 
 
+def test_limit_is_seen_by_a_callback_that_runs_in_no_task() -> None:
+    async def main(workers: Workers) -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = 7
+        loop = asyncio.get_running_loop()
+        seen: asyncio.Future[int | None] = loop.create_future()
+        loop.call_soon(lambda: seen.set_result(workers.limit()))
+        assert await seen == 7
+
+    on_loop("asyncio", main)
+
+
 def test_anyio_that_is_not_understood_costs_only_its_own_feature(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -173,4 +195,22 @@ def test_anyio_is_not_imported_for_an_application_that_does_without(python: Call
         "    assert workers.limit() is None\n"
         "asyncio.run(main())\n"
         "assert 'anyio' not in sys.modules\n"
+    )
+
+
+def test_backend_of_anyio_is_not_imported_before_the_first_call_thread(python: Callable[..., Any]) -> None:
+    python(
+        "import asyncio, sys, threading\n"
+        "import anyio, anyio.from_thread\n"
+        "from turboapi.engine.anyio_worker import Workers\n"
+        "async def main():\n"
+        "    workers = Workers(asyncio.get_running_loop())\n"
+        "    assert workers.limit() is None\n"
+        "    assert 'anyio._backends._asyncio' not in sys.modules\n"
+        "    got = []\n"
+        "    work = lambda: got.append(anyio.from_thread.run_sync(threading.get_ident))\n"
+        "    await asyncio.to_thread(workers.run, work)\n"
+        "    assert got == [threading.get_ident()]\n"
+        "    assert workers.limit() is None\n"
+        "asyncio.run(main())\n"
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import importlib
 import inspect
 import logging
 import math
@@ -101,6 +102,7 @@ def _ways(loop: asyncio.AbstractEventLoop) -> tuple[Callable[[], contextlib.Abst
     """Return what makes a thread a worker of the loop, and the scope that cancels such threads (None with AnyIO 3)."""
     from anyio._core import _eventloop
 
+    importlib.import_module(_BACKEND)  # AnyIO 3 takes it for imported
     claim: Any = _eventloop.claim_worker_thread
     local: Any = _eventloop.threadlocals
     if len(inspect.signature(claim).parameters) == 1:
