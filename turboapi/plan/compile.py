@@ -329,7 +329,7 @@ def _watch(app: Any, stack: Stack | None, lists: list[list[Any]]) -> Watch:
                 settings = internals.settings_of(piece.middleware)
                 more += settings[0]
                 dicts += settings[1]
-                attrs.append((type(piece.middleware), "__call__"))
+                attrs += settings[2]
     telemetry = internals.telemetry_watch(app)
     return Watch(
         lists=tuple(each for each in (*lists, *more) if isinstance(each, list)),

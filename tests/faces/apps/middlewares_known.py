@@ -465,6 +465,27 @@ def session_with_every_option(trace: Trace) -> FastAPI:
     return stacked(trace, session(**options))
 
 
+def new_secret(app: FastAPI) -> None:
+    found: Any = app.middleware_stack
+    while type(found) is not SessionMiddleware:
+        found = found.app
+    found.signer.secret_keys[:] = [b"a new secret"]
+
+
+READS = [(200, get("/session/read", COOKIES[2])), (200, get("/session/set", COOKIES[4]))]
+READS += [(200, get("/session/read", cookie(signed({"user": "carl"}, secret="a new secret"))))]
+
+
+@case([*READS, new_secret, *READS], **QUIET)
+def session_whose_secret_changes(trace: Trace) -> FastAPI:
+    return stacked(trace, session(), gzip())
+
+
+@case([*READS, new_secret, *READS], **QUIET)
+def session_whose_secret_changes_under_a_function(trace: Trace) -> FastAPI:
+    return stacked(trace, session(), note(trace))
+
+
 @case(
     [({200, 401}, get(path, cookie(signed({"user": "bert"}), "a b"))) for path in SESSION_PATHS],
     **QUIET,

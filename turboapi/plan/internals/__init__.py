@@ -29,6 +29,7 @@ from .releases import replaced, unsupported
 from .results import body_allowed, encode_jsonable, own_json, raise_response_error, serialize
 from .routes import Mounts, host_taken, routes
 from .scopes import exit_stacks, included_scope, names_route, route_path, selected_scope
+from .signing import Signing, signing_of
 from .stack import Stack, alike, around_router, leaves_sockets_alone, own_handlers, read_stack, telemetry_watch
 from .threads import threaded_iterator
 from .tools import drive, own_function
@@ -38,6 +39,7 @@ __all__ = [
     "Known",
     "Mounts",
     "Piece",
+    "Signing",
     "Stack",
     "Waiting",
     "alike",
@@ -87,6 +89,7 @@ __all__ = [
     "settings_now",
     "settings_of",
     "shields_exits",
+    "signing_of",
     "streaming_class",
     "streaming_response",
     "swallowed",

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
+from .signing import signer_attributes, signer_watch
 from .tools import own_function
 
 __all__ = ["Known", "contents", "known_class", "known_object", "settings_now", "settings_of", "with_application"]
@@ -51,12 +52,17 @@ def with_application(middleware: Any, app: Callable[..., Any]) -> Any:
     return twin
 
 
-def settings_of(middleware: Any) -> tuple[list[Any], list[dict[Any, Any]]]:
-    """Return the lists and dicts that a known middleware's answers depend on: its attributes, and what is in them."""
-    values = [value for name, value in vars(middleware).items() if name != "app"]
+def settings_of(middleware: Any) -> tuple[list[Any], list[dict[Any, Any]], list[tuple[Any, str]]]:
+    """Return the lists, dicts and (object, attribute) that a known middleware's answers depend on.
+
+    These are its attributes and those of a signer of its, what is in them, and functions of their classes.
+    """
+    holders = [vars(middleware), *signer_attributes(middleware)]
+    values = _values(middleware)
     return (
         [value for value in values if type(value) is list],
-        [vars(middleware), *(value for value in values if type(value) is dict)],
+        [*holders, *(value for value in values if type(value) is dict)],
+        [(type(middleware), "__call__"), *signer_watch(middleware)],
     )
 
 
@@ -66,7 +72,8 @@ def settings_now(middleware: Any) -> tuple[Any, ...]:
     def plain(value: Any) -> Any:
         return value if isinstance(value, (str, bytes, int, float, type(None))) else id(value)
 
-    settings = vars(middleware).items()
+    signers = [each for attributes in signer_attributes(middleware) for each in attributes.items()]
+    settings = [*vars(middleware).items(), *signers]
     return tuple((name, plain(value), *map(plain, contents(value) or ())) for name, value in settings)
 
 
@@ -75,6 +82,11 @@ def contents(value: Any) -> list[Any] | None:
     if type(value) in (list, tuple):
         return list(value)
     return [*value, *value.values()] if type(value) is dict else None
+
+
+def _values(middleware: Any) -> list[Any]:
+    own = [value for name, value in vars(middleware).items() if name != "app"]
+    return [*own, *(value for attributes in signer_attributes(middleware) for value in attributes.values())]
 
 
 def _unchanged(name: str, cls: type[Any]) -> bool:

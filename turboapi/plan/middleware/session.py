@@ -1,40 +1,41 @@
 """SessionMiddleware: nothing is signed or written where the session stays what it was.
 
 What a session is, and what is done about one that has changed, is the installed
-release's own code. A session that comes with the request is read here, with the
-middleware's own signer, where the release has been seen to read one the same way.
+release's own code. Where that has been seen to do the same, a session is read from
+the request, and one that has changed is written, without it (`session_cookie.py`).
 """
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode, b64encode
 from typing import Any
 
-from starlette.requests import HTTPConnection, cookie_parser
 from starlette.responses import Response
 
 from ..internals import drive
 from .own import Own
 from .reply import Failed, Layer, RawHeaders, Reply, with_headers
+from .session_cookie import KNOWN, Loads, Saves
 
 __all__ = ["session"]
-
-_KNOWN = {"known": [1, "\u00e9"]}
 
 
 def session(middleware: Any, below: Layer, failed: Failed | None) -> Layer:
     """Return a SessionMiddleware as a layer. failed: see `Own.answer`."""
-    load = _Load(middleware)
+    load = Loads(middleware, lambda headers: _begun(middleware, headers))
     empty = load.empty
     # Newer releases know what was done to a session, leave a cookie alone that would stay the same, and have a field
     # for answers that depend on it.
     read: RawHeaders = []
-    flags = hasattr(empty, "accessed") and not _added(middleware, empty(_KNOWN))
+    save = None
+    flags = hasattr(empty, "accessed") and not _added(middleware, empty(KNOWN))
     if flags:
         given = empty()
         given.accessed = True
         read = _added(middleware, given)
+    if flags or empty is dict:
+        changed = empty()
+        changed.update(KNOWN)
+        save = Saves.learned(middleware, lambda raw: _added(middleware, changed, raw))
 
     async def layer(proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
         own = _Own(middleware, scope, receive, send)
@@ -51,75 +52,24 @@ def session(middleware: Any, below: Layer, failed: Failed | None) -> Layer:
                 return None
             given = scope["session"]
             if type(given) is empty:
+                raw = value.raw_headers
                 if not flags:
                     if not given and not sent:
                         return value
                 elif not given.modified:
                     if not given.accessed:
                         return value
-                    raw = value.raw_headers
                     if not any(name == each for name, _ in raw for each, _ in read):
                         return with_headers(value, [*raw, *read])
+                if given and save is not None and not save.shares(raw):
+                    headers = save(given, raw)
+                    if headers is not None:
+                        return with_headers(value, headers)
             return await own.answer(value, proxy, failed)
         finally:
             own.end()
 
     return layer
-
-
-class _Load:
-    """How the sessions of one middleware are read."""
-
-    __slots__ = ("_bad", "_cookie", "_middleware", "empty", "understood")
-
-    def __init__(self, middleware: Any) -> None:
-        from itsdangerous.exc import BadSignature
-
-        self._bad = BadSignature
-        self._middleware = middleware
-        try:
-            self._cookie = middleware.session_cookie.encode("latin-1")
-        except (AttributeError, UnicodeError):
-            self._cookie = None
-        self.empty = type(_begun(middleware, []))
-        self.understood = self._cookie is not None and self._tried()
-
-    def sent(self, headers: RawHeaders) -> bool:
-        """Tell whether a session may have come with the request."""
-        cookie = self._cookie
-        return any(name == b"cookie" and (cookie is None or cookie in text) for name, text in headers)
-
-    def __call__(self, scope: Any) -> Any:
-        """Return the session of a request, a new one where there is none that counts."""
-        middleware = self._middleware
-        fields = [text for name, text in scope["headers"] if name == b"cookie"]
-        if len(fields) == 1:
-            cookies = cookie_parser(fields[0].decode("latin-1"))
-        else:
-            cookies = HTTPConnection(scope).cookies  # releases differ in what several fields mean
-        text = cookies.get(middleware.session_cookie)
-        if text is None:
-            return self.empty()
-        try:
-            data = middleware.signer.unsign(text.encode("utf-8"), max_age=middleware.max_age)
-        except self._bad:
-            return self.empty()
-        found = json.loads(b64decode(data))
-        return found if self.empty is dict else self.empty(found)
-
-    def _tried(self) -> bool:
-        """Tell whether the release reads a session in this way."""
-        signed = self._middleware.signer.sign(b64encode(json.dumps(_KNOWN).encode()))
-        for text in (signed, signed + b"x", b""):
-            headers = [(b"cookie", b"%b=%b" % (self._cookie, text))]
-            try:
-                there = _begun(self._middleware, headers)
-            except Exception:
-                return False
-            here = self({"type": "http", "headers": headers})
-            if type(here) is not type(there) or here != there:
-                return False
-        return True
 
 
 class _Own(Own):
@@ -149,10 +99,10 @@ def _begun(middleware: Any, headers: RawHeaders) -> Any:
     return own.scope["session"]
 
 
-def _added(middleware: Any, session: Any) -> RawHeaders:
-    """Return the headers that it adds to an answer because of a session that did not come with the request."""
+def _added(middleware: Any, session: Any, raw: RawHeaders | None = None) -> RawHeaders:
+    """Return what it makes of an answer's headers because of a session that did not come with the request."""
     own = _Own(middleware, {"type": "http", "headers": [], "session": session}, None, None)
-    value = drive(own.answer(Reply(200, [], b""), None, None))
+    value = drive(own.answer(Reply(200, list(raw or ()), b""), None, None))
     own.end()
     headers: RawHeaders = value.raw_headers
     return headers
