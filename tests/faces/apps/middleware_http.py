@@ -308,7 +308,8 @@ def edits_the_body(trace: Trace) -> FastAPI:
         if how == "background":
             response.background = BackgroundTask(trace, "its own background")
         if how == "new-headers":
-            response.raw_headers = [(b"content-length", b"7"), (b"x-only", b"1")]
+            length = [(name, value) for name, value in response.raw_headers if name == b"content-length"]
+            response.raw_headers = [*length, (b"x-only", b"1")]
         return response
 
     async def iter_of(chunks: list[bytes]) -> Any:
