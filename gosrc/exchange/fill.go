@@ -71,14 +71,26 @@ func (t *Table) Fill(x *bridge.Exchange, h *wire.Head, buf []byte) Disposition {
 			break
 		}
 		x.Plan = r.plan
-		return t.fillPlan(x, h, &t.plans[r.plan], r, &m)
+		d := t.fillPlan(x, h, &t.plans[r.plan], r, &m)
+		if x.Flags&bridge.ReqOdd != 0 && t.rest != planApp {
+			x.Flags &^= bridge.ReqOdd
+			break
+		}
+		return d
 	case router.Partial:
-		return t.answer(x, h, t.routes[m.Route].partial)
+		if t.routes[m.Route].partial >= 0 {
+			return t.answer(x, h, t.routes[m.Route].partial)
+		}
 	case router.None:
-		if t.notFound >= 0 && !t.redirected(path) {
+		if (t.notFound >= 0 || t.missing != planApp) && !t.redirected(path) {
+			if t.missing != planApp {
+				x.Plan = t.missing
+				return Dispatch
+			}
 			return t.answer(x, h, t.notFound)
 		}
 	}
+	x.Plan = t.rest
 	return Dispatch
 }
 

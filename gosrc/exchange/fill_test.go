@@ -201,6 +201,42 @@ func TestFillChoosesPlanAndDisposition(t *testing.T) {
 	}
 }
 
+// With plans for what no other plan takes, the application answers nothing by itself, and nothing is odd.
+func TestPlansOfWhatIsLeft(t *testing.T) {
+	const rest = 5 // the plan that is added
+	edit := []string{`{"id": 5, "body": "none", "max_body": 10, "params": []}`, `{"id": 5, "body": "none", "max_body": null, "params": []}`,
+		`"not_found": ` + notFound, `"not_found": null, "rest": 5, "missing": 0`}
+	tab := table(t, edit...)
+	for _, tc := range []struct {
+		head string
+		plan int32
+	}{
+		{get("/nothing"), 0},
+		{get("/items/1"), 1},
+		{get("/items/1/"), rest},
+		{get("/app"), rest},
+		{get("/static/x"), rest},
+		{get("/items"), rest},
+		{get("/items/%0A"), rest},
+		{"POST /items HTTP/1.1\nHost: h\nContent-Length: 1\n\n", rest},
+		{"POST /items HTTP/1.1\nHost: h\nContent-Type: application/json\nContent-Length: 200\n\n", rest},
+	} {
+		x, d := fill(t, tab, tc.head)
+		if x.Plan != tc.plan || d != Dispatch || x.Flags&bridge.ReqOdd != 0 {
+			t.Errorf("%q: plan %d, not %d; disposition %d, flags %x", tc.head, x.Plan, tc.plan, d, x.Flags)
+		}
+	}
+	if x, d := fill(t, tab, "POST / HTTP/1.1\nHost: h\n\n"); d != Static || x.Plan == rest {
+		t.Errorf("a ready answer: plan %d disposition %d", x.Plan, d)
+	}
+	if x, _ := fill(t, tab, "GET /app HTTP/1.1\nHost: h\nUpgrade: websocket\nConnection: upgrade\n\n"); x.Plan != planApp {
+		t.Errorf("a handshake: plan %d", x.Plan)
+	}
+	if x, _ := fill(t, table(t, append(edit, `"root_path": ""`, `"root_path": "/root"`)...), get("/root/nothing")); x.Plan != rest {
+		t.Errorf("below the root path: plan %d", x.Plan)
+	}
+}
+
 func TestFillDecodesThePath(t *testing.T) {
 	for target, want := range map[string][2]string{
 		"/items/a%20b?x":   {"/items/a%20b", "/items/a b"},

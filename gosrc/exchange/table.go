@@ -23,6 +23,7 @@ var (
 	errBody   = errors.New("unknown kind of body")
 	errStatic = errors.New("not a response that can be sent")
 	errNumber = errors.New("out of range")
+	errWhole  = errors.New("a plan of any request has no parameters, body or limit")
 	errForm   = errors.New("a form has limits, and nothing else has")
 )
 
@@ -40,6 +41,8 @@ type Table struct {
 	plans    []plan
 	statics  []static
 	notFound int32 // index in statics, -1: the application answers
+	missing  int32 // index in plans: what no route matches, planApp: the application answers
+	rest     int32 // index in plans: whatever else is the application's, planApp: it answers without a plan
 	sizes    extract.Sizes
 }
 
@@ -82,6 +85,8 @@ type (
 		RedirectSlash bool                  `json:"redirect_slashes"`
 		RootPath      string                `json:"root_path"`
 		NotFound      *staticJSON           `json:"not_found"`
+		Missing       *int32                `json:"missing"`
+		Rest          *int32                `json:"rest"`
 		Routes        []jsoniter.RawMessage `json:"routes"`
 		Sockets       []jsoniter.RawMessage `json:"sockets"`
 		Plans         []jsoniter.RawMessage `json:"plans"`
@@ -145,6 +150,12 @@ func NewTable(data []byte) (*Table, error) {
 		if err := t.addPlan(i, raw); err != nil {
 			return nil, fmt.Errorf("%w: plans[%d]: %w", errTable, i, err)
 		}
+	}
+	if t.missing, err = t.whole(in.Missing); err != nil {
+		return nil, fmt.Errorf("%w: missing: %w", errTable, err)
+	}
+	if t.rest, err = t.whole(in.Rest); err != nil {
+		return nil, fmt.Errorf("%w: rest: %w", errTable, err)
 	}
 	if t.router, t.routes, err = t.addRoutes("routes", in.Routes); err != nil {
 		return nil, err
@@ -242,6 +253,21 @@ func (t *Table) route(in *router.Router, i int, raw *routeJSON) (r route, err er
 		}
 	}
 	return r, nil
+}
+
+// whole returns the number of a plan that takes any request as it is.
+func (t *Table) whole(in *int32) (int32, error) {
+	if in == nil {
+		return planApp, nil
+	}
+	if *in < 0 || int(*in) >= len(t.plans) {
+		return planApp, fmt.Errorf("plan %d: %w", *in, errPlan)
+	}
+	p := &t.plans[*in]
+	if p.body != bodyNone || p.maxBody != math.MaxInt64 || p.Slots() > 0 {
+		return planApp, fmt.Errorf("plan %d: %w", *in, errWhole)
+	}
+	return *in, nil
 }
 
 // static notes a ready response and returns its index, -1 for none. The wire

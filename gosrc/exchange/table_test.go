@@ -34,6 +34,8 @@ func TestBadTables(t *testing.T) {
 		"plan out of order":        {[2]string{`"id": 2`, `"id": 4`}, []string{"plans[2]", "id 4"}},
 		"static with a bad name":   {[2]string{`["allow", "GET"]`, `["al low", "GET"]`}, []string{"routes[0]", "partial", "header name"}},
 		"static of another length": {[2]string{`["content-length", "22"]`, `["content-length", "23"]`}, []string{"not_found", "Content-Length"}},
+		"no plan of the rest":      {[2]string{`"root_path"`, `"rest": 9, "root_path"`}, []string{"rest", "plan 9"}},
+		"a plan of more":           {[2]string{`"root_path"`, `"missing": 3, "root_path"`}, []string{"missing", "plan 3"}},
 		"interim static":           {[2]string{`"status": 404`, `"status": 103`}, []string{"not_found", "status 103"}},
 	} {
 		_, err := NewTable([]byte(strings.Replace(bookTable, tc.edit[0], tc.edit[1], 1)))

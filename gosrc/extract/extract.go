@@ -106,6 +106,9 @@ type bound struct {
 	form        Form
 }
 
+// Slots is the number of values that the plan takes.
+func (p *Plan) Slots() int { return p.slots }
+
 // Bind looks the plan's path parameters up in a route's.
 func (p *Plan) Bind(route []router.Param) (Path, error) {
 	var all Path

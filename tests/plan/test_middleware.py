@@ -1,6 +1,7 @@
 """Which middleware is compiled, which runs as it is, and what is found under it."""
 
 import functools
+import json
 from typing import Any, ClassVar
 
 import pytest
@@ -105,8 +106,9 @@ def test_http_middleware_is_compiled_around_the_route() -> None:
     made = built(app)
     assert outcome(made) == "compiled"
     assert costs(made) == [("note", HTTP), ("Named", HTTP)][: 2 if HTTP == "compiled" else 1]
-    (plan,) = made.plans
+    plan, *leftovers = made.plans
     assert plan.inner is not None
+    assert len(leftovers) == (2 if HTTP == "compiled" else 0)
     assert [stage.call.__name__ for stage in plan.inner.stages] == ["read"]
     assert not compile_app(app_with()).plans[0].inner
 
@@ -117,6 +119,22 @@ def test_foreign_middleware_is_found_through(middleware: Any) -> None:
     assert outcome(made) == "compiled"
     assert [cost for _, cost in costs(made)] == ["ASGI"]
     assert len(made.plans) == 1
+
+
+def left(app: FastAPI) -> tuple[Any, Any]:
+    """The numbers of the plans for what no route takes: of all of it, and of unknown paths."""
+    table = json.loads(built(app).table)
+    return table["rest"], table["missing"]
+
+
+def test_what_no_route_takes_has_plans_of_its_own_under_compiled_middleware() -> None:
+    assert left(app_with()) == (None, None)
+    assert left(app_with(Pure)) == (None, None)
+    assert left(app_with(GZipMiddleware)) == (1, 2)
+    assert left(app_with(GZipMiddleware, Pure)) in ((1, 2), (None, None))
+    hosted = app_with(GZipMiddleware)
+    hosted.host("a.test", app_with())
+    assert left(hosted) == (1, None)
 
 
 def test_middleware_under_foreign_one_is_its_business() -> None:

@@ -20,7 +20,7 @@ from .facts import Handler, RouteFacts, unbuilt
 from .internals import Stack
 from .memory import Kept, Key, Known, Memory, kept_of
 from .mounts import ErrorsByApplication, MountedErrors
-from .plans import CompiledApp, Fallback, MiddlewareReport, RouteReport, Watch
+from .plans import CompiledApp, Fallback, HotPlan, MiddlewareReport, RouteReport, Watch
 from .scope import Surroundings
 from .sockets import build_socket
 from .table import Statics, table
@@ -89,6 +89,8 @@ def _made(
     requests = [(each, entry.body) for each, entry in compiled if each.kind != "websocket"]
     errors = compiler.errors(requests)
     plans = [entry.plan for _, entry in compiled]
+    statics = Statics(app, stack, cors, hosts=any(each.kind == "host" for each in facts))
+    leftovers: list[HotPlan] = []
     if stack.pieces:
         from .middleware import Chain  # most of this package, and many applications have none
 
@@ -99,11 +101,15 @@ def _made(
             entry.plan if each.kind == "websocket" else chain.wrap(entry.plan, each, body=entry.body, lasts=entry.lasts)
             for each, entry in compiled
         ]
+        # What runs as it is around all the rest would gain nothing.
+        if stack.built and stack.pieces[0].kind != "foreign":
+            leftovers = chain.leftovers(call_name(app), statics.not_found(), all_known=statics.complete)
     version = next_version()
     text = table(
         version,
         found,
-        None if stack.pieces else Statics(app, stack, cors, hosts=any(each.kind == "host" for each in facts)),
+        None if stack.pieces else statics,
+        leftovers=len(leftovers),
         cors=cors is not None,
         redirect_slashes=bool(app.router.redirect_slashes),
         root_path=app.root_path,
@@ -111,7 +117,7 @@ def _made(
     return CompiledApp(
         version=version,
         table=text,
-        plans=tuple(plans),
+        plans=(*plans, *leftovers),
         report=tuple(report),
         middleware=tuple(middleware),
         watch=watch,

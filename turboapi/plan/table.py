@@ -32,6 +32,8 @@ class Statics:
         default = app.router.default
         self._default = getattr(default, "__func__", None) is type(app.router).not_found
         self._low = bool(getattr(app.router, "_low_priority_routes", None))
+        # What no route of the table matches is for the router's default, and nothing else is known of it.
+        self.complete = not (hosts or self._low or getattr(app.router, "form_limits", None))
 
     def not_found(self) -> dict[str, Any] | None:
         """Return the 404, or None where the application has its own way."""
@@ -63,11 +65,15 @@ def table(
     found: list[tuple[RouteFacts, Entry | None]],
     statics: Statics | None,
     *,
+    leftovers: int = 0,
     cors: bool,
     redirect_slashes: bool,
     root_path: str,
 ) -> bytes:
-    """Return the table's JSON. Plans are numbered in the order of the entries."""
+    """Return the table's JSON. Plans are numbered in the order of the entries.
+
+    statics: None where no answer is ready. leftovers: so many plans follow those of the routes; see `Chain.leftovers`.
+    """
     routes: list[dict[str, Any]] = []
     sockets: list[dict[str, Any]] = []
     plans: list[dict[str, Any]] = []
@@ -97,12 +103,16 @@ def table(
                     "partial": statics.not_allowed(facts) if statics is not None else None,
                 }
             )
+    rest = range(len(plans), len(plans) + leftovers)
+    plans += [{"id": plan, "body": "none", "max_body": None, "params": []} for plan in rest]
     made = {
         "version": version,
         "cors": cors,
         "redirect_slashes": redirect_slashes,
         "root_path": root_path,
         "not_found": statics.not_found() if statics is not None else None,
+        "rest": rest[0] if rest else None,
+        "missing": rest[1] if rest[1:] else None,
         "routes": routes,
         "sockets": sockets,
         "plans": plans,

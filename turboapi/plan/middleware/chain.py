@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from ..errors import Errors
@@ -20,6 +21,7 @@ from .foreign import foreign
 from .gzip import gzip
 from .reply import Failed, Layer
 from .requests import hosts, https
+from .rest import missing, rest
 from .route import Route
 from .session import session
 
@@ -56,9 +58,30 @@ class Chain:
         layer: Layer = Route(facts, plan, self._around, failures, body=body != "none", reads=self._reads)
         if lasts and self._stack.pieces[-1].kind == "dispatch":
             layer = sheltered(layer)
-        last = len(self._stack.pieces) - 1
         # What the innermost ones raise over the route's answer is the route's, as long as nothing else has sent it.
-        failed: Failed | None = failures.unsent
+        stage = Stage(self._entrance(self._surrounded(layer, failures.unsent)), "loop", coroutine=True)
+        return plan._replace(stages=(stage,), args=(Arg("proxy"),), encode=None, plain=False, inner=plan)
+
+    def leftovers(self, name: str, ready: dict[str, Any] | None, *, all_known: bool) -> list[HotPlan]:
+        """Return the plans of what no route takes: of all of it, and (all_known) of paths that no route matches.
+
+        name: of the application. ready: the answer to the latter, see `missing`. all_known: the table has all routes.
+        """
+        first = rest(self._stack.exceptions)
+        if self._stack.pieces[-1].kind == "dispatch":
+            first = sheltered(first)
+        layers = [first]
+        if all_known:
+            layers.append(missing(self._stack, dict(self._around.scope), ready, first))
+        plans = []
+        for layer in layers:
+            stage = Stage(self._entrance(self._surrounded(layer, None), noted=True), "loop", coroutine=True)
+            plan = HotPlan((stage,), (Arg("proxy"),), None, plain=False, status=200, media=b"", name=name)
+            plans.append(plan._replace(inner=plan))
+        return plans
+
+    def _surrounded(self, layer: Layer, failed: Failed | None) -> Layer:
+        last = len(self._stack.pieces) - 1
         for index, piece in enumerate(reversed(self._stack.pieces)):
             if piece.kind == "foreign":
                 layer = foreign(piece.middleware, layer, self._stack.exceptions)
@@ -70,10 +93,10 @@ class Chain:
             else:
                 layer = dispatching(piece.middleware, layer)
             failed = None
-        stage = Stage(self._entrance(layer), "loop", coroutine=True)
-        return plan._replace(stages=(stage,), args=(Arg("proxy"),), encode=None, plain=False, inner=plan)
+        return layer
 
-    def _entrance(self, layer: Layer) -> Callable[[Any], Any]:
+    def _entrance(self, layer: Layer, *, noted: bool = False) -> Callable[[Any], Any]:
+        """noted: the Request that an exception handler would get is this one."""
         base = {name: value for name, value in self._around.scope.items() if name in ("app", "root_path")}
         escaped = self._errors.escaped
         outside = self._stack.outside
@@ -81,6 +104,8 @@ class Chain:
         def enter(proxy: Any) -> Any:
             scope = proxy.scope()
             scope.update(base)
+            if noted:
+                proxy.request = Request(scope, proxy.receive, proxy.send)
             return layer(proxy, scope, proxy.receive, proxy.send)
 
         if self._stack.pieces[0].kind == "dispatch":
