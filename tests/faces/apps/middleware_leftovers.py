@@ -156,7 +156,12 @@ def leftovers_with_handlers(trace: Trace) -> FastAPI:
 
 
 @case(
-    [(500, get("/none")), (500, get("/none", {"Accept": "text/html"})), (500, get("/items/5/6")), (200, get("/items/5"))],
+    [
+        (500, get("/none")),
+        (500, get("/none", {"Accept": "text/html"})),
+        (500, get("/items/5/6")),
+        (200, get("/items/5")),
+    ],
     fallback=["* /inner"],
 )
 def leftovers_whose_handler_raises(trace: Trace) -> FastAPI:
@@ -217,7 +222,10 @@ def leftovers_for_a_default_of_the_applications(trace: Trace) -> FastAPI:
     return app
 
 
-@case([(404, get("/sub/none")), (404, get("/none")), (200, get("/sub/items/1")), (307, get("/sub/items/1/"))], fallback=["*"])
+@case(
+    [(404, get("/sub/none")), (404, get("/none")), (200, get("/sub/items/1")), (307, get("/sub/items/1/"))],
+    fallback=["*"],
+)
 def leftovers_above_a_mounted_application(trace: Trace) -> FastAPI:
     app = FastAPI()
     app.mount("/sub", some(trace))
