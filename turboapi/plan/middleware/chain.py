@@ -67,12 +67,12 @@ class Chain:
 
         name: of the application. ready: the answer to the latter, see `missing`. all_known: the table has all routes.
         """
-        first = rest(self._stack.exceptions)
-        if self._stack.pieces[-1].kind == "dispatch":
-            first = sheltered(first)
-        layers = [first]
+        layers = [rest(self._stack.exceptions)]
         if all_known:
-            layers.append(missing(self._stack, dict(self._around.scope), ready, first))
+            layers.append(missing(self._stack, dict(self._around.scope), ready, layers[0]))
+        if self._stack.pieces[-1].kind == "dispatch":
+            # A ready answer is nothing to wait for, and what middleware has changed is rare.
+            layers = [layer if index and ready else sheltered(layer) for index, layer in enumerate(layers)]
         plans = []
         for layer in layers:
             stage = Stage(self._entrance(self._surrounded(layer, None), noted=True), "loop", coroutine=True)
