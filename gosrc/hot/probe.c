@@ -63,7 +63,8 @@ probe_failed(hot_server *srv, turbo_exchange *x, PyObject *exc)
     return taken;
 }
 
-/* A message that no answer carries: http.response.debug, and a websocket.close instead of accepting, with its code. */
+/* A message that no answer carries: http.response.debug, a websocket.close instead of accepting, with its code, and what
+   is said to a client that has left the conversation. */
 void
 probe_message(hot_server *srv, turbo_exchange *x, PyObject *message)
 {

@@ -133,6 +133,16 @@ def test_an_exception_that_is_raised_is_not_logged(both: Both, caplog: pytest.Lo
     assert not [record for record in caplog.records if record.name.startswith("turboapi")]
 
 
+def test_an_answer_that_breaks_off_is_not_logged(both: Both, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+
+    caplog.set_level(logging.INFO)
+    assert both(lambda: app, lambda client: shape(client.get("/")), enter=False)["content"] == b"one"
+    assert not [record for record in caplog.records if record.name.startswith("turboapi")]
+
+
 def test_each_caller_gets_its_own_exception(both: Both) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

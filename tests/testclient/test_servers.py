@@ -296,3 +296,38 @@ def test_an_exit_in_a_handler_reaches_the_caller(path: str) -> None:
     with pytest.raises(SystemExit), client:
         client.get(path)
     client.close()
+
+
+def test_an_answer_that_nobody_keeps_leaves_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    left = threading.Event()
+    app = FastAPI()
+
+    @app.get("/")
+    async def endless() -> StreamingResponse:
+        async def parts() -> AsyncIterator[str]:
+            try:
+                while True:
+                    yield "more"
+                    await asyncio.sleep(0.001)
+            finally:
+                left.set()
+
+        return StreamingResponse(parts())
+
+    with TestClient(app) as client:
+        response = client.send(client.build_request("GET", "/"), stream=True)
+        assert next(response.iter_text()).startswith("more")
+        del response
+        gc.collect()
+        assert left.wait(60)
+    gc.collect()
+    assert not [warning for warning in recwarn if issubclass(warning.category, ResourceWarning)]
+
+
+def test_sockets_that_a_test_forbids_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*args: Any, **options: Any) -> Any:
+        raise OSError("no sockets")
+
+    monkeypatch.setattr("socket.socket", forbidden)
+    with TestClient(app_named()) as client:
+        assert client.get("/").status_code == 200

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import logging
+import threading
 from typing import Any
 
 import pytest
@@ -20,6 +23,7 @@ class Broken(Exception):
 def talkative() -> FastAPI:
     app = FastAPI()
     app.state.steps = []
+    app.state.said = threading.Event()
 
     @app.websocket("/echo")
     async def echo(websocket: WebSocket) -> None:
@@ -86,6 +90,30 @@ def talkative() -> FastAPI:
             await websocket.receive_text()
         except WebSocketDisconnect:
             raise Broken(when) from None
+
+    @app.websocket("/ticking")
+    async def ticking(websocket: WebSocket, wait: float = 0) -> None:
+        await websocket.accept()
+        try:
+            for number in itertools.count():
+                await websocket.send_json(number)
+                await asyncio.sleep(wait)
+        except BaseException as error:
+            app.state.steps.append(type(error).__name__)
+            raise
+
+    @app.websocket("/farewell")
+    async def farewell(websocket: WebSocket) -> None:
+        await websocket.accept()
+        try:
+            await websocket.receive_text()
+        except WebSocketDisconnect:
+            await websocket.send_text("farewell")
+            app.state.steps.append("said")
+        finally:
+            await websocket.close()
+            app.state.steps.append("closed")
+            app.state.said.set()
 
     @app.websocket("/silent")
     async def silent(websocket: WebSocket) -> None:
@@ -215,3 +243,60 @@ def test_without_with_on_the_client(both: Both) -> None:
             return two.receive_text(), one.receive_text()
 
     assert both(talkative, do, enter=False) == ("2", "1")
+
+
+@pytest.mark.parametrize("wait", [0, 0.001, 30])
+def test_an_application_that_talks_on_is_cancelled(both: Both, wait: float) -> None:
+    def do(client: Any) -> Any:
+        with client.websocket_connect(f"/ticking?wait={wait}") as session:
+            found = session.receive_json()
+        return found, client.app.state.steps
+
+    assert both(talkative, do) == (0, ["CancelledError"])
+
+
+def test_what_is_said_to_a_client_that_has_left_is_lost(both: Both) -> None:
+    def do(client: Any) -> Any:
+        with client.websocket_connect("/farewell") as session:
+            session.close(4000)
+            assert client.app.state.said.wait(60)
+        return client.app.state.steps
+
+    assert both(talkative, do) == ["said", "closed"]
+
+
+@pytest.mark.parametrize("code", [1005, 1006])
+def test_ends_without_a_code(both: Both, code: int) -> None:
+    def do(client: Any) -> Any:
+        with client.websocket_connect("/echo") as session:
+            session.send_text("one")
+            found = session.receive_text()
+            session.close(code)
+            session.send_text("too late")
+            session.close()
+        return found, client.app.state.steps
+
+    assert both(talkative, do) == ("one", [("left", code), "end"])
+
+
+def test_a_session_can_be_used_again(both: Both) -> None:
+    def do(client: Any) -> Any:
+        session, found = client.websocket_connect("/echo"), []
+        for text in ("one", "two"):
+            with session:
+                session.send_text(text)
+                found.append(session.receive_text())
+        return found, client.app.state.steps
+
+    assert both(talkative, do) == (["one", "two"], [("left", 1000), "end"] * 2)
+
+
+def test_the_application_alone_is_heard_in_the_log(both: Both, caplog: pytest.LogCaptureFixture) -> None:
+    def do(client: Any) -> Any:
+        with client.websocket_connect("/echo") as session:
+            session.send_text("one")
+            return session.receive_text()
+
+    with caplog.at_level(logging.INFO), caplog.at_level(logging.DEBUG, "websockets"):
+        both(talkative, do)
+    assert [record for record in caplog.records if not record.name.startswith("httpx")] == []

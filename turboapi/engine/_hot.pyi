@@ -150,7 +150,9 @@ class Probe(Protocol):
         """`exc` has left the application; None: it ended without an answer. True keeps it out of the log."""
 
     def message(self, port: int, message: MutableMapping[str, Any], /) -> None:
-        """The application sent an http.response.debug, or a websocket.close instead of accepting."""
+        """The application sent an http.response.debug, a websocket.close instead of accepting, or something in a
+        conversation that the client has left.
+        """
 
     def ended(self, port: int, /) -> None:
         """Nothing runs for the request any more. Its answer may still be on its way."""

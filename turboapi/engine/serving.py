@@ -206,7 +206,8 @@ class Serving:
         self._handle = control.open_core(
             settings.for_engine(
                 self.listeners.for_engine(),
-                log_level=logs.error.getEffectiveLevel(),
+                # What a test client itself asks for is no news to its caller.
+                log_level=max(logs.error.getEffectiveLevel(), 0 if self._probe is None else logging.WARNING),
                 access_log=self._access,
             )
         )
@@ -253,14 +254,14 @@ class Serving:
         )
 
     def _tell(self, message: str, *args: object) -> None:
-        if self._behind is None:
-            logs.error.log(logging.INFO if self._probe is None else logging.DEBUG, message, *args)
+        if self._behind is None and self._probe is None:
+            logs.error.info(message, *args)
 
     def _log(self, level: int, message: str, exc: BaseException | None) -> None:
         if self._cutting and isinstance(exc, asyncio.CancelledError):
             exc = None  # our own doing; where each handler was is no news
-        if self._probe is not None and exc is None and level < logging.ERROR:
-            level = logging.DEBUG  # a test may hold the loop as long as it likes
+        if self._probe is not None and exc is None:
+            level = logging.DEBUG  # a test may hold the loop as long as it likes, and sees an answer that breaks off
         logs.from_hot(level, message, exc)
 
     def _call_limit(self, workers: Workers) -> int:

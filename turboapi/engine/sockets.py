@@ -13,6 +13,8 @@ from .failures import BindError
 
 __all__ = ["Listeners", "bind"]
 
+# Whoever puts another class in its place, to keep tests from the network, means their connections to others.
+_Socket = socket.socket
 _FAMILY_NAMES = {socket.AF_INET: "inet", socket.AF_INET6: "inet6", socket.AF_UNIX: "unix"}
 # Tries to find one port that is free on every address, when the system chooses it.
 _PORT_TRIES = 20
@@ -121,7 +123,7 @@ def _bind_all(addresses: list[tuple[socket.AddressFamily, tuple[str, int]]], hos
 
 def _bind_one(family: socket.AddressFamily, address: tuple[str, int]) -> socket.socket:
     try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock = _Socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise _bind_error(error, _text(address)) from None
     try:
@@ -144,7 +146,7 @@ def _bind_unix(path: str) -> Listeners:
     # "\0name" is a Linux abstract socket, which has no file.
     abstract = path.startswith("\0")
     mode = 0o666 if abstract else _clear_stale(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = _Socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
         sock.bind(path)
@@ -168,7 +170,7 @@ def _clear_stale(path: str) -> int:
         raise _bind_error(error, repr(path)) from None
     if not stat.S_ISSOCK(found.st_mode):
         raise BindError(errno.EEXIST, f"cannot listen on {path!r}: a file is there that is not a socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    with _Socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:
             probe.connect(path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from contextvars import Context
 from typing import Any
 
@@ -18,11 +18,13 @@ class Call:
     """One request, from before it is sent until nothing runs for it any more."""
 
     __slots__ = (
+        "accepted",
         "begun",
         "cancelled",
         "context",
         "debug",
         "failure",
+        "left",
         "odd",
         "over",
         "refusal",
@@ -48,8 +50,12 @@ class Call:
         self.failure: BaseException | None = None
         # What a template was rendered from.
         self.debug: dict[str, Any] | None = None
+        # The handshake was answered with 101.
+        self.accepted = False
         # The websocket.close of a conversation that was never accepted.
         self.refusal: MutableMapping[str, Any] | None = None
+        # What to do about an application that still talks to a client that has left for good.
+        self.left: Callable[[], None] | None = None
         # The client asked for the end, so a cancellation is no failure.
         self.cancelled = False
         self.over = threading.Event()
@@ -110,12 +116,18 @@ class Probe:
         return True
 
     def message(self, port: int, message: MutableMapping[str, Any], /) -> None:
-        """Keep what no answer carries: what a template was rendered from, and the code of a refusal."""
+        """Keep what no answer carries: what a template was rendered from, and the code of a refusal.
+
+        What is said to a client that has left is lost; it ends an application that goes on talking.
+        """
         call = self._calls.get(port)
         if call is None:
             return
         if message["type"] == "http.response.debug":
             call.debug = message.get("info")
+        elif call.accepted:
+            if call.left is not None and message["type"] == "websocket.send":
+                call.left()
         else:
             call.refusal = message
 

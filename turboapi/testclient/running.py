@@ -102,6 +102,10 @@ class Running:
         except RuntimeError:
             pass
 
+    def cancel_soon(self, port: int) -> None:
+        """Do what cancel does, and wait for nothing. Loop's thread."""
+        asyncio.get_running_loop().call_soon(self._serving.cancel_of, port)
+
     def ask(self) -> None:
         """Ask it to end, and wait for nothing. Any thread, the server's own included."""
         self._serving.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ class Transport(httpx.BaseTransport):
         self.servers = servers
         self._lock = threading.Lock()
         self._idle: list[tuple[Running, Connection]] = []
-        self._streams: set[_Stream] = set()
+        self._streams: weakref.WeakSet[_Stream] = weakref.WeakSet()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Ask the engine, and return once the answer's head is here. Raises what left the application before it."""
@@ -82,7 +83,7 @@ class Transport(httpx.BaseTransport):
     def abort(self) -> None:
         """End every answer that is still being read, and all connections."""
         with self._lock:
-            streams, self._streams = self._streams, set()
+            streams, self._streams = list(self._streams), weakref.WeakSet()
         self._close_idle()
         for stream in streams:
             stream.abort()
@@ -138,6 +139,11 @@ class _Stream(httpx.SyncByteStream):
         self._call = call
         self._complete = False
         self._closed = False
+
+    def __del__(self) -> None:
+        # Nobody can read on or close it: the application finds its client gone. Takes no lock and never waits.
+        if not self._closed:
+            self._connection.close()
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._connection.body()

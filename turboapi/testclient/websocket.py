@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 from collections.abc import Callable
 from typing import Any, Literal, NoReturn, Self
@@ -23,7 +24,7 @@ from .servers import Servers
 from .wire import Connection, Fields, Head
 
 try:
-    from websockets.frames import Frame, Opcode
+    from websockets.frames import CloseCode, Frame, Opcode
     from websockets.protocol import OPEN, Protocol, Side
 except ImportError as error:  # pragma: no cover (the message is the test)
     raise ImportError(
@@ -34,6 +35,8 @@ except ImportError as error:  # pragma: no cover (the message is the test)
 __all__ = ["WebSocketTestSession"]
 
 _CHUNK = 65536
+# A test that listens to all loggers hears its application.
+_silent = logging.Logger("turboapi.testclient", logging.CRITICAL)
 # The application has so long to end by itself after the client's close, in seconds; then it is cancelled.
 _GRACE = 0.25
 _OURS = {b"connection", b"content-length"} | {
@@ -58,18 +61,26 @@ class WebSocketTestSession:
         self._fields = _handshake(what.fields)
         self._servers = servers
         # The application finds the fields of the request, not those of our handshake.
-        self._call = call
         call.odd = "headers" in what.told
         call.told = told(request)
         self._server: Running
         self._connection: Connection
-        self._protocol = Protocol(Side.CLIENT, state=OPEN, max_size=None)
+        self._begin(call)
+
+    def _begin(self, like: Call) -> None:
+        """Make ready for a conversation; each `with` of one session is another."""
+        self._call = Call(like.scheme, like.server)
+        self._call.odd, self._call.told = like.odd, like.told
+        # The connection was dropped in the middle of it.
+        self._dropped = False
+        self._protocol = Protocol(Side.CLIENT, state=OPEN, max_size=None, logger=_silent)
         self._parts: list[bytes] = []
         self._opcode = Opcode.TEXT
         self._closed: dict[str, Any] | None = None
         self._queue: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
+        self._begin(self._call)
         self._server = self._servers.acquire()
         try:
             self._connection = Connection(self._server.address)
@@ -83,6 +94,7 @@ class WebSocketTestSession:
             if head is None or head.status != 101:
                 self._refused(head)
             self._accepted(head.fields)
+            self._call.accepted = True
             self._take(rest)
         except BaseException:
             self._leave()
@@ -93,6 +105,7 @@ class WebSocketTestSession:
         try:
             self.close(1000)
         finally:
+            self._call.left = self._cancel_soon
             self._leave()
         if self._call.failure is not None:
             raise self._call.failure
@@ -138,8 +151,18 @@ class WebSocketTestSession:
             self.send_bytes(text.encode())
 
     def close(self, code: int = 1000, reason: str | None = None) -> None:
-        """Close the conversation; closing again does nothing."""
-        self._write(self._protocol.send_close, code, reason or "")
+        """Close the conversation; closing again does nothing.
+
+        The codes that no close has are those of a close without one (1005) and of a connection that broke (1006).
+        """
+        if code == CloseCode.NO_STATUS_RCVD:
+            self._write(self._protocol.send_close)
+        elif code != CloseCode.ABNORMAL_CLOSURE:
+            self._write(self._protocol.send_close, code, reason or "")
+        elif self._protocol.state is OPEN and not self._dropped:
+            self._dropped = True
+            self._closed = {"type": "websocket.close", "code": code, "reason": ""}
+            self._connection.close()
 
     def receive(self) -> dict[str, Any]:
         """Return the next message as the application's ASGI message: `websocket.send` or `websocket.close`."""
@@ -195,7 +218,7 @@ class WebSocketTestSession:
         self.extra_headers = [(name, value) for name, value in fields if name.lower() not in _HANDSHAKE]
 
     def _write(self, method: Any, *args: Any) -> None:
-        if self._protocol.state is not OPEN:
+        if self._protocol.state is not OPEN or self._dropped:
             return  # nobody reads it: one of the two has closed
         method(*args)
         self._flush()
@@ -232,6 +255,11 @@ class WebSocketTestSession:
             whole, self._parts = b"".join(self._parts), []
             value = {"text": whole.decode()} if self._opcode is Opcode.TEXT else {"bytes": whole}
             self._queue.append({"type": "websocket.send", **value})
+
+    def _cancel_soon(self) -> None:
+        """End an application that talks on though nobody listens, as it would for ever. Loop's thread."""
+        self._call.cancelled = True
+        self._server.cancel_soon(self._connection.port)
 
     def _wait(self) -> None:
         if self._call.begun and not self._call.over.wait(_GRACE):

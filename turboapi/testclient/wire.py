@@ -13,6 +13,8 @@ import h11
 __all__ = ["Connection", "Head"]
 
 _CHUNK = 65536
+# Whoever puts another class in its place, to keep tests from the network, does not mean this.
+_Socket = socket.socket
 # An answer's head may be so long, in bytes.
 _HEAD_MAX = 1 << 24
 
@@ -31,7 +33,12 @@ class Connection:
     """One request at a time: ask(), then body() to its end. `port` is this end's. Used by one thread at a time."""
 
     def __init__(self, address: tuple[str, int]) -> None:
-        self.sock = socket.create_connection(address)
+        self.sock = _Socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            self.sock.connect(address)
+        except BaseException:
+            self.sock.close()
+            raise
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port: int = self.sock.getsockname()[1]
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_MAX)
