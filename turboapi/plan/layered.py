@@ -94,6 +94,6 @@ async def _send(proxy: Any, made: Any, later: Any, status: int) -> None:
     """Send what `make` gave through the middleware, then work."""
     if made.__class__ is bytes:
         length = (b"content-length", b"%d" % len(made))
-        made = Reply(status, [length, (b"content-type", b"application/json")], made, sized=True)
+        made = Reply(status, [length, (b"content-type", b"application/json")], made, length)
         made.background = later
     await deliver(proxy, made, proxy.scope(), proxy.receive, proxy.send)

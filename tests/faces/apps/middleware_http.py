@@ -321,6 +321,73 @@ def edits_the_body(trace: Trace) -> FastAPI:
 
 @case(
     [
+        *[
+            (200, get(f"{path}?how={how}"))
+            for path in ("/async", "/sync", "/stream")
+            for how in (
+                "add",
+                "replace",
+                "twice",
+                "drop",
+                "update",
+                "cookie",
+                "list",
+                "raw-first",
+                "raw-late",
+                "look",
+            )
+        ],
+        *[(500, get(f"/async?how={how}")) for how in ("no-latin", "no-text", "no-name")],
+        (202, get("/cookie?how=replace")),
+    ],
+    fallback=STREAMS,
+)
+def edits_the_headers(trace: Trace) -> FastAPI:
+    async def edit(request: Request, call_next: Any):
+        how = request.query_params["how"]
+        response = await call_next(request)
+        if how == "raw-first":
+            response.raw_headers = [*response.raw_headers, (b"x-raw", b"1")]
+        headers = response.headers
+        if how == "add":
+            headers["X-Added"] = headers["x-aDDed-Too"] = "\xfc"
+        if how == "replace":
+            headers["Content-TYPE"] = headers["set-cookie"] = "text/plain"
+        if how == "twice":
+            headers.append("X-A", "1")
+            headers.append("x-b", "2")
+            headers.append("x-a", "3")
+            headers["X-A"] = "4"
+        if how == "drop":
+            del headers["content-type"]
+            headers.setdefault("x-a", "1")
+        if how == "update":
+            headers.update({"x-a": "1", "Content-Type": "a/b"})
+            headers.add_vary_header("Origin")
+        if how == "cookie":
+            response.set_cookie("b", "2")
+        if how == "raw":
+            headers.raw.append((b"x-raw", b"1"))
+        if how == "raw-late":
+            response.raw_headers = [*response.raw_headers, (b"x-raw", b"1")]
+            headers["X-Lost"] = "1"
+        if how == "look":
+            trace(type(response).__name__, type(response).__module__, isinstance(response, Response))
+            trace(hasattr(response, "body"), response.body_iterator is response.body_iterator, dict(headers))
+        if how == "no-latin":
+            headers["X-A"] = "\u20ac"
+        if how == "no-text":
+            headers["X-A"] = 1
+        if how == "no-name":
+            headers["X-\u20ac"] = "1"
+        headers["X-Last"] = "1"
+        return response
+
+    return with_middleware(trace, edit, edit)
+
+
+@case(
+    [
         (500, get("/async?when=before")),
         (500, get("/async?when=after")),
         (500, get("/stream?when=after")),

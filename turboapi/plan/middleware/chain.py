@@ -55,7 +55,8 @@ class Chain:
         body: the kind of body in the table. lasts: it goes on after its answer.
         """
         failures = Failures(self._stack, self._around, self._errors, facts, body=body)
-        layer: Layer = Route(facts, plan, self._around, failures, body=body != "none", reads=self._reads)
+        route = Route(facts, plan, self._around, failures, body=body != "none", reads=self._reads)
+        layer: Layer = route.layer
         if lasts and self._stack.pieces[-1].kind == "dispatch":
             layer = sheltered(layer)
         # What the innermost ones raise over the route's answer is the route's, as long as nothing else has sent it.

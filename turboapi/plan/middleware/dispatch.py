@@ -21,7 +21,7 @@ from starlette.responses import Response
 from ..internals import cached_request, streaming_response
 from ..tasks import EAGER, spawn
 from .reply import Hears, Layer, send_messages, send_value
-from .untouched import Whole, value_of
+from .untouched import Given, value_of
 
 __all__ = ["dispatching", "sheltered"]
 
@@ -113,12 +113,12 @@ class _Call(Hears):
         if not EAGER:
             await asyncio.sleep(0)
         info = None
-        while True:
+        while not self._fresh or not child.done():
             message = await self._take(child)
             if message is None:
                 break
             if isinstance(message, Response):
-                return streaming_response(message.status_code, message.raw_headers, Whole(message), info)
+                return Given(message, info)
             if message["type"] == "http.response.debug":
                 info = message["info"]
             elif message["type"] == "http.response.early_hint":
@@ -128,7 +128,7 @@ class _Call(Hears):
                 return streaming_response(message["status"], message.get("headers", []), self._stream(child), info)
         reply = self._ended(child)
         self.settled = True
-        return streaming_response(reply.status_code, reply.raw_headers, Whole(reply), info)
+        return Given(reply, info)
 
     def _ended(self, child: asyncio.Task[Any]) -> Any:
         """Return the value of a child that has ended without a message. Raises what it raised."""

@@ -40,18 +40,18 @@ _send_itself = Response.__call__ if own_function(Response.__call__) else None
 class Reply(Response):
     """Status, raw headers and body, as they are.
 
-    sized: its first header is its length. pieces: a dispatch middleware has had it in its hands, so in Starlette its
-    body and its end are two messages.
+    length: its first header, where that is known to say the body's length. pieces: a dispatch middleware has had it in
+    its hands, so in Starlette its body and its end are two messages.
     """
 
+    background = None
     pieces = False
 
-    def __init__(self, status: int, headers: RawHeaders, body: bytes, *, sized: bool = False) -> None:
-        self.sized = sized
+    def __init__(self, status: int, headers: RawHeaders, body: bytes, length: Any = None) -> None:
         self.status_code = status
         self.raw_headers = headers
         self.body = body
-        self.background = None
+        self.length = length
 
 
 class Hears:

@@ -42,7 +42,7 @@ def missing(stack: Any, entries: dict[str, Any], ready: dict[str, Any] | None, o
     if ready is not None:
         status, body = ready["status"], ready["body"].encode()
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in ready["fields"]]
-        sized = bool(fields) and fields[0][0] == b"content-length"
+        length = fields[0] if fields and fields[0][0] == b"content-length" else None
 
     async def layer(proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
         if "router" in scope or not proxy.matches(scope, root):
@@ -51,6 +51,6 @@ def missing(stack: Any, entries: dict[str, Any], ready: dict[str, Any] | None, o
             await own(scope, receive, send)
             return None
         scope.update(entries)
-        return Reply(status, list(fields), body, sized=sized)
+        return Reply(status, list(fields), body, length)
 
     return layer

@@ -26,6 +26,7 @@ class Route:
     """A route's plan as a layer."""
 
     __slots__ = (
+        "_asks",
         "_body",
         "_convertors",
         "_decline",
@@ -58,6 +59,8 @@ class Route:
         self._failures = failures
         self._hosts = host_taken(facts.hosts) if facts.hosts else None
         self._reads = reads
+        # Its code has receive and send from the proxy, if at all.
+        self._asks = any(arg.source == "proxy" for arg in plan.args)
         self._media = (b"content-type", plan.media)
         self._status = plan.status
         waits = [stage.coroutine or stage.lane == "call" for stage in plan.stages]
@@ -70,8 +73,8 @@ class Route:
             (index, waits[index]) for index in range(1, len(lanes)) if not lanes[index - 1] == lanes[index] == "call"
         )
 
-    async def __call__(self, proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
-        """Answer as the layer of a chain."""
+    async def layer(self, proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
+        """Answer as the innermost layer of a chain."""
         if self._reads and ("router" in scope or not proxy.matches(scope, self._root)):
             await pass_gate(self._exceptions, scope, receive, send)
             return None
@@ -89,8 +92,7 @@ class Route:
                 return None
         scope.update(self._entries)
         scope["path_params"] = self._path_params(scope) if self._convertors else {}
-        sender = Sender(proxy, send)
-        proxy.enter(scope, receive, sender)
+        sender = self._enter(proxy, scope, receive, send) if self._asks else None
         try:
             value = proxy.call(0, None)
             if self._first_waits:
@@ -109,14 +111,24 @@ class Route:
             await pass_gate(self._exceptions, scope, receive, send)
             return None
         except Exception as exc:
+            if sender is None:
+                sender = self._enter(proxy, scope, receive, send)
             return await self._failures.answer(proxy, exc, scope, receive, sender)
         if type(value) is bytes:
             length = (b"content-length", b"%d" % len(value))
-            return Reply(self._status, [length, self._media], value, sized=True)
+            return Reply(self._status, [length, self._media], value, length)
         if is_value(value):
             done: Response = value
             return done
+        if sender is None:
+            sender = self._enter(proxy, scope, receive, send)
         return await self._failures.send(proxy, value, scope, receive, sender)
+
+    def _enter(self, proxy: Any, scope: Any, receive: Any, send: Any) -> Sender:
+        """Have the route send through the middleware."""
+        sender = Sender(proxy, send)
+        proxy.enter(scope, receive, sender)
+        return sender
 
     def _path_params(self, scope: Any) -> dict[str, Any]:
         found = self._match(route_path(scope))
