@@ -102,6 +102,7 @@ server_flush(hot_server *srv)
     turbo_exchange **dirty = srv->dirty;
     int n = srv->n_dirty, kept = 0;
     if (n == 0) {
+        after_push(srv);
         return;
     }
     srv->n_dirty = 0;
@@ -124,6 +125,7 @@ server_flush(hot_server *srv)
     for (int i = 0; i < kept; i++) {
         dirty[i]->lane_state &= (uint8_t)~X_MARKED;
     }
+    after_push(srv);
     if (srv->closed) {
         server_drop_backs(srv); // of a call that ended meanwhile
     }

@@ -29,6 +29,7 @@ typedef struct {
         [STREAM_PARTS]; /* its __call__, stream_response and listen_for_disconnect; all NULL where one was replaced */
     PyObject *stream, *stream_and_work; /* of turboapi.engine.streams */
     PyObject *work, *work_here; /* what runs background tasks on the loop, and on a call thread */
+    PyObject *only_sync; /* tells whether those are for a call thread, all of them */
     PyObject *file_type, *send_parts; /* starlette.responses.FileResponse, and what calls one; None: it calls itself */
     PyObject *json_type; /* b"application/json" */
     PyObject *await_any; /* async def: awaits its argument */
@@ -173,6 +174,7 @@ typedef struct {
     bool hop_last; /* the last that was claimed was a hop: a call is next */
     int n_beyond, busy; /* busy: threads inside something that counts for the limit */
     _Atomic int queued; /* all that waits */
+    int n_left; /* those of it that go on after their answer; GIL held */
     turbo_exchange **done; /* answered, not flushed */
     _Atomic int n_done;
     int cap_done;
@@ -231,6 +233,8 @@ struct hot_server {
     int ev_at, ev_n;
     turbo_exchange **dirty;
     int n_dirty, cap_dirty;
+    turbo_exchange *left_head, *left_tail; /* answered, with background tasks for the call lane: see after.c */
+    int n_left;
     hot_job *jobs; /* running tasks */
     _Atomic int64_t in_flight;
     uint64_t turns, requests, fallbacks;
@@ -312,6 +316,7 @@ extern PyType_Spec job_spec;
 /* lane.c: the call lane */
 int lane_init(hot_lane *lane, int limit, int queue_limit);
 void lane_push(hot_server *srv, turbo_exchange *first, turbo_exchange *last, int n);
+void lane_push_left(hot_server *srv, turbo_exchange *first, turbo_exchange *last, int n); /* none is refused */
 #define LANE_FLUSH_MAX 256
 int lane_take_done(hot_lane *lane, turbo_exchange *batch[LANE_FLUSH_MAX]); /* any thread; the caller flushes them */
 void lane_wake_for_rest(hot_server *srv);
@@ -436,6 +441,12 @@ PyObject *proxy_late(hot_proxy *p); /* the same for a client that is gone */
 PyObject *after_make(PyObject *self, PyObject *result); /* methods of the proxy */
 PyObject *after_answer(PyObject *self, PyObject *made);
 PyObject *after_sending(PyObject *self, PyObject *response);
+PyObject *after_leave_to_thread(PyObject *self, PyObject *tasks);
+/* What x->lane_arg holds of x's tasks is the call lane's, after the next flush; so is x. Loop. */
+void after_left(hot_server *srv, turbo_exchange *x);
+void after_push(hot_server *srv); /* loop: the answers of all of these are flushed */
+/* Run them. Call thread. What is left of them for the loop, or None: new reference; NULL: exception set. */
+PyObject *after_work_here(hot_server *srv, turbo_exchange *x);
 /* x's record holds p's whole answer: send it, and keep the exchange. On a call thread x->lane_state has X_ANSWERS. */
 void after_send(hot_server *srv, hot_proxy *p, bool on_loop);
 /* A response that is simple but for its background. Result as of answer_response; -1: it may have been sent. */

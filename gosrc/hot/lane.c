@@ -161,6 +161,13 @@ lane_room(hot_lane *lane)
 void
 lane_refuse(hot_server *srv, turbo_exchange *x)
 {
+    if (x->lane_state & X_SENT) { // its answer has gone; the server stops
+        char line[HOT_REQUEST_LINE];
+        server_log(srv, 30, NULL, "%s: background tasks were not begun\n", hot_request_line(x, line));
+        server_release(srv, x);
+        server_mark(srv, x);
+        return;
+    }
     atomic_fetch_add(&srv->lane.refused, 1);
     if (x->lane_state & X_LENT) {
         lend_refuse(srv, x);
@@ -183,6 +190,16 @@ lane_notify(hot_lane *lane)
         pthread_cond_signal(&lane->dog_wake);
     }
     return start_dog;
+}
+
+/* Append a chain of n calls. mu held; result as that of lane_notify. */
+static bool
+append(hot_lane *lane, turbo_exchange *first, turbo_exchange *last, int n)
+{
+    *(lane->head == NULL ? &lane->head : &lane->tail->lane_next) = first;
+    lane->tail = last;
+    atomic_fetch_add(&lane->queued, n);
+    return lane_notify(lane);
 }
 
 /* Append the chain first..last of n calls. Loop's thread, GIL held. */
@@ -210,10 +227,7 @@ lane_push(hot_server *srv, turbo_exchange *first, turbo_exchange *last, int n)
         }
     }
     if (n > 0) {
-        *(lane->head == NULL ? &lane->head : &lane->tail->lane_next) = first;
-        lane->tail = last;
-        atomic_fetch_add(&lane->queued, n);
-        start_dog = lane_notify(lane);
+        start_dog = append(lane, first, last, n);
     }
     pthread_mutex_unlock(&lane->mu);
     if (start_dog) {
@@ -224,6 +238,34 @@ lane_push(hot_server *srv, turbo_exchange *first, turbo_exchange *last, int n)
         over->lane_next = NULL;
         lane_refuse(srv, over);
         over = next;
+    }
+}
+
+/* The same for what goes on after its answer: the queue's limit is not for that. */
+void
+lane_push_left(hot_server *srv, turbo_exchange *first, turbo_exchange *last, int n)
+{
+    hot_lane *lane = &srv->lane;
+    bool start_dog = false, stop;
+    if (hot_forked) {
+        return;
+    }
+    pthread_mutex_lock(&lane->mu);
+    stop = lane->stop;
+    if (!stop) {
+        lane->n_left += n;
+        start_dog = append(lane, first, last, n);
+    }
+    pthread_mutex_unlock(&lane->mu);
+    if (start_dog) {
+        lane_start_dog(srv);
+    }
+    lane_spawn_if_needed(srv);
+    while (stop && first != NULL) {
+        turbo_exchange *next = first->lane_next;
+        first->lane_next = NULL;
+        lane_refuse(srv, first);
+        first = next;
     }
 }
 
@@ -291,6 +333,7 @@ take_all(hot_server *srv, void (*end)(hot_server *, turbo_exchange *))
     pthread_mutex_lock(&lane->mu);
     turbo_exchange *x = lane->head;
     lane->head = lane->tail = NULL;
+    lane->n_left = 0;
     for (turbo_exchange *each = x; each != NULL; each = each->lane_next) {
         atomic_fetch_sub(&lane->queued, 1);
     }

@@ -191,6 +191,7 @@ hot_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->stream_and_work);
     Py_VISIT(st->work);
     Py_VISIT(st->work_here);
+    Py_VISIT(st->only_sync);
     Py_VISIT(st->file_type);
     Py_VISIT(st->send_parts);
     Py_VISIT(st->await_any);

@@ -199,6 +199,8 @@ static PyMethodDef proxy_methods[] = {
      PyDoc_STR("answer(made) -> bool: send what make() gave; False: it has to be awaited, on the loop.")},
     {"sending", after_sending, METH_O,
      PyDoc_STR("sending(response) -> awaitable: what sends a response that answer() does not take.")},
+    {"leave_to_thread", after_leave_to_thread, METH_O,
+     PyDoc_STR("leave_to_thread(tasks) -> the proxy, for the stage to return: background tasks, all of them sync.")},
     {"run", (PyCFunction)(void (*)(void))hop_run, METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("run(call, *args, **kwargs) -> Future of the call on a call thread.")},
     {"run_beyond", (PyCFunction)(void (*)(void))hop_run_beyond, METH_VARARGS | METH_KEYWORDS,

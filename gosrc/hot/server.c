@@ -350,6 +350,9 @@ server_traverse(hot_server *srv, visitproc visit, void *arg)
     for (turbo_exchange *x = srv->lane.head; rc == 0 && x != NULL; x = x->lane_next) {
         rc = exchange_traverse(x, visit, arg);
     }
+    for (turbo_exchange *x = srv->left_head; rc == 0 && x != NULL; x = x->lane_next) {
+        rc = exchange_traverse(x, visit, arg);
+    }
     rc = rc == 0 ? hop_traverse(&srv->lane, visit, arg) : rc;
     for (hot_back *back = srv->back_head; rc == 0 && back != NULL; back = back->next) {
         Py_VISIT(back->payload);
@@ -375,6 +378,12 @@ drop_all(hot_server *srv)
         if (ev->kind == TURBO_EV_REQUEST) {
             server_drop(srv, ev->x);
         }
+    }
+    while (srv->left_head != NULL) {
+        turbo_exchange *x = srv->left_head;
+        srv->left_head = x->lane_next;
+        x->lane_next = NULL;
+        server_drop(srv, x);
     }
     lane_drop_all(srv);
     server_drop_backs(srv);

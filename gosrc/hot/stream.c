@@ -28,6 +28,7 @@ stream_load(hot_state *st)
         (st->stream_and_work = PyObject_GetAttrString(streams, "stream_and_work")) == NULL ||
         (st->work = PyObject_GetAttrString(tasks, "run_tasks")) == NULL ||
         (st->work_here = PyObject_GetAttrString(around, "work_here")) == NULL ||
+        (st->only_sync = PyObject_GetAttrString(tasks, "only_sync")) == NULL ||
         (file = PyObject_GetAttrString(responses, "__file__")) == NULL ||
         (st->stream_type = PyObject_GetAttrString(responses, "StreamingResponse")) == NULL ||
         (st->stream = PyObject_GetAttrString(streams, "stream")) == NULL ||

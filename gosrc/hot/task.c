@@ -190,7 +190,11 @@ task_stage_done(hot_server *srv, turbo_exchange *x, PyObject *result /* stolen *
     int stage = (x->lane_state & X_STAGE) + 1;
     if (x->lane_state & X_SENT) {
         Py_DECREF(result);
-        done_with(srv, x);
+        if (x->lane_arg != NULL) {
+            after_left(srv, x);
+        } else {
+            done_with(srv, x);
+        }
         return;
     }
     if (result == (PyObject *)x->lane_obj) { // the code has sent its answer through the proxy

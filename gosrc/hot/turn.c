@@ -13,6 +13,7 @@
 #define BLOCKED_NS 100000000u    /* a step that takes longer is worth a warning */
 #define GIL_WAIT_NS 200000u     /* a longer wait for the GIL means that a call thread computes */
 #define GIL_HOLD_NS 50000000u   /* then turns keep the GIL for this long before trying again */
+#define LEFT_MAX 64             /* but not while so many background tasks wait: answered clients send more of them */
 
 /* Give Go what the call threads have left, and ask it for events. Giving up the GIL to a thread that computes costs a whole
    switch interval, so it is kept while that was seen lately. */
@@ -22,7 +23,7 @@ next_events(hot_server *srv)
     turbo_exchange *done[LANE_FLUSH_MAX];
     uint64_t now = hot_now();
     int n;
-    srv->hold_gil_now = now < srv->hold_gil_until;
+    srv->hold_gil_now = now < srv->hold_gil_until && srv->lane.n_left < LEFT_MAX;
     if (srv->hold_gil_now) {
         n = go_turn(srv, done, lane_take_done(&srv->lane, done));
         lane_wake_for_rest(srv);

@@ -123,22 +123,24 @@ run_call(hot_server *srv, hot_worker *w, turbo_exchange *x, uint64_t *spent)
     uint64_t start = hot_now();
     PyObject *result;
     int stage = x->lane_state & X_STAGE, rc;
-    if (stage == 0) {
+    bool after = x->lane_state & X_SENT; // what is left of it is background tasks
+    srv->lane.n_left -= after;
+    if (stage == 0 && !after) {
         count_wait(&srv->lane, start > x->t_read ? start - x->t_read : 0);
     }
     atomic_store_explicit(&w->since, start, memory_order_relaxed);
     srv->lane.in_call++;
     uint64_t others = srv->turns + atomic_load(&srv->lane.calls);
     for (;;) {
-        result = call_stage(srv, plan, x, stage);
-        if (result == NULL || stage + 1 == plan->n_stages || plan->stages[stage + 1].lane != LANE_CALL) {
+        result = after ? after_work_here(srv, x) : call_stage(srv, plan, x, stage);
+        if (after || result == NULL || stage + 1 == plan->n_stages || plan->stages[stage + 1].lane != LANE_CALL) {
             break;
         }
         x->lane_state++;
         stage++;
         x->lane_arg = result;
     }
-    if (result != NULL && stage + 1 < plan->n_stages) {
+    if (result != NULL && !after && stage + 1 < plan->n_stages) {
         x->lane_state++;
         rc = 1;
         server_give_back(srv, x, BACK_STAGE, result); // stolen

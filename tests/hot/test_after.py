@@ -124,11 +124,13 @@ def test_a_client_that_leaves_ends_nothing(serve: Serve, transport: str, kind: s
     assert work.done.wait(PATIENCE)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_server_that_stops_waits(serve: Serve, transport: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "threaded"), [*((kind, True) for kind in KINDS), ("sync task", False), ("sync own", False)]
+)
+def test_a_server_that_stops_waits(serve: Serve, transport: str, kind: str, threaded: bool) -> None:
     skip_where_ends_come_first(kind)
     work = Work()
-    server = serve(application(work, kind, threaded=True), transport=transport)
+    server = serve(application(work, kind, threaded=threaded), transport=transport)
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     assert ask(connection, "/") == b'"answered"'
     connection.close()
@@ -140,6 +142,60 @@ def test_a_server_that_stops_waits(serve: Serve, transport: str, kind: str) -> N
     stopping.join(PATIENCE)
     assert work.done.is_set()
     assert not stopping.is_alive()
+
+
+def gated_tasks(work: Work) -> tuple[FastAPI, list[int]]:
+    """An `async def` route whose sync task waits for the test, and the numbers of those that have begun."""
+    app, begun = FastAPI(), []
+
+    def task(number: int) -> None:
+        begun.append(number)
+        work.sync()
+
+    @app.get("/{number}")
+    async def endpoint(number: int, tasks: BackgroundTasks) -> int:
+        tasks.add_task(task, number)
+        return number
+
+    return app, begun
+
+
+def test_tasks_wait_for_a_thread_and_their_answers_do_not(serve: Serve, transport: str) -> None:
+    """Nor are they refused: what a call would be beyond `call_queue`."""
+    work = Work()
+    app, begun = gated_tasks(work)
+    server = serve(app, transport=transport, call_threads=1, call_queue=1)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    assert ask(connection, "/0") == b"0"
+    assert work.begun.wait(PATIENCE)
+    assert [ask(connection, f"/{number}") for number in range(1, 5)] == [b"1", b"2", b"3", b"4"]
+    eventually(lambda: server.stats()["call_queued"] == 4, server.stats)
+    assert begun == [0]
+    work.free.set()
+    eventually(lambda: server.stats()["in_flight"] == 0, server.stats)
+    assert begun == [0, 1, 2, 3, 4]
+    assert server.stats()["call_refused"] == server.stats()["fallbacks"] == 0
+    connection.close()
+
+
+@pytest.mark.usefixtures("short_unwind")
+def test_a_server_that_may_not_wait_tells_which_tasks_were_not_begun(
+    serve: Serve, transport: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    work = Work()
+    app, begun = gated_tasks(work)
+    server = serve(app, transport=transport, call_threads=1, timeout_stop=0.05)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    assert ask(connection, "/0") == b"0"
+    assert work.begun.wait(PATIENCE)
+    assert ask(connection, "/1") == b"1"
+    eventually(lambda: server.stats()["call_queued"] == 1, server.stats)
+    connection.close()
+    server.stop()
+    assert "GET /1: background tasks were not begun" in caplog.text
+    work.free.set()
+    eventually(lambda: not any(thread.name.startswith("turboapi-call") for thread in threading.enumerate()))
+    assert begun == [0]
 
 
 def test_no_limit_holds_back_what_others_wait_for(serve: Serve, transport: str) -> None:

@@ -27,6 +27,7 @@ from tests.faces.oracle import Cycle, Oracle, Peer
 from tests.faces.reply import Reply
 from tests.faces.request import Request
 from turboapi.plan import CompiledApp, HotPlan, compile_app
+from turboapi.plan.background import only_sync, run_tasks_here
 from turboapi.plan.decline import Decline, decline_type
 
 INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
@@ -204,6 +205,8 @@ class Simulated(Oracle):
                 result = self._call(plan, stage.call, arguments, last, proxy)
         if not proxy.sent:
             await self._respond(plan, result, proxy)
+        elif proxy.left is not None:
+            assert await self._on_thread(run_tasks_here, proxy.left, self._context) is None
         elif result is not None and result is not proxy:
             await self._task(self._app(result, proxy, proxy.send))
 
@@ -265,6 +268,7 @@ class Proxy:
         self.threads: Any = None
         self.cors: Any = None
         self.last = False
+        self.left: Any = None
         self._cycle = cycle
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
@@ -303,6 +307,12 @@ class Proxy:
         return self._loop.run_in_executor(self.threads, work)
 
     run_beyond = run
+
+    def leave_to_thread(self, tasks: Any) -> Any:
+        assert self.sent
+        assert only_sync(tasks)
+        self.left = tasks
+        return self
 
     async def sending(self, response: Any) -> None:
         self.sent = True

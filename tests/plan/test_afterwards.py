@@ -112,6 +112,34 @@ def test_tasks_that_nobody_adds_cost_nothing(both: Both, trace: Trace) -> None:
     assert trace.notes() == ["background", "background"]
 
 
+def test_only_tasks_that_nothing_follows_are_left_to_a_thread(both: Both, trace: Trace) -> None:
+    app = FastAPI()
+
+    async def add(tasks: BackgroundTasks, kinds: str) -> None:
+        async def coroutine() -> None:
+            trace("async")
+
+        for kind in kinds:
+            tasks.add_task(coroutine if kind == "a" else trace, *([] if kind == "a" else ["sync"]))
+
+    @app.get("/")
+    async def endpoint(tasks: BackgroundTasks, kinds: str) -> None:
+        await add(tasks, kinds)
+
+    @app.get("/depends", dependencies=[Depends(fresh("Y"))])
+    async def with_end(tasks: BackgroundTasks, kinds: str) -> None:
+        await add(tasks, kinds)
+
+    pair = both(app)
+    plans = {plan.name.rpartition(".")[2]: inspect.getsource(plan.stages[-1].call) for plan in pair.made.plans}
+    assert "leave_to_thread" in plans["endpoint"]
+    assert "leave_to_thread" not in plans["with_end"]
+    for path in ("/", "/depends"):
+        for kinds in ("s", "ss", "sas", "as"):
+            pair.get(f"{path}?kinds={kinds}")
+            assert pair.how == "compiled"
+
+
 class Callables:
     def method(self) -> Iterator[int]:
         yield 1

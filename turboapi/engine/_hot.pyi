@@ -95,6 +95,11 @@ class Exchange:
         Its task's exchange lasts; the stage returns the proxy, which tells that it has sent the answer itself.
         """
 
+    def leave_to_thread(self, tasks: Any, /) -> Exchange:
+        """Have a call thread run background tasks, all of them sync, after the answer has left. Loop's thread, after
+        `answer`; nothing of the exchange follows, and the stage returns what this returns.
+        """
+
     def run(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call on a call thread, in a copy of the current context. Loop's thread, while the exchange lasts.
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 
 from . import internals
 from .around import Tail, in_scopes, leave, overrun, unwind, unwind_async
-from .background import later, run_tasks, run_tasks_here
+from .background import later, only_sync, run_tasks, run_tasks_here
 from .draft import Draft, Step
 from .hops import begun, call_in_copy, carried_over, goes_to_thread, hop_of_calls, hop_of_ends, name_of
 from .lines import call, late, prologue, refusal
@@ -300,10 +300,13 @@ class OnLoop(_Text):
         send = "response(proxy.scope(), proxy.receive, proxy.send)" if self.scopes else "proxy.sending(response)"
         # Scopes of AnyIO's that are open count for threads, too.
         around = [self.bind(in_scopes, "in_scopes")] if self.scopes else []
+        # Nothing follows them, so no task waits for a thread.
+        left = [f"    if {self.bind(only_sync, 'only_sync')}(later):", "        return proxy.leave_to_thread(later)"]
         return [
             self._later(),
             "if not proxy.answer(response):",
             f"    await {send}",
             "elif later is not None:",
+            *([] if self.holds or self.scopes else left),
             f"    await {self.bind(run_tasks, 'run_tasks')}({', '.join(['proxy', 'later', *around])})",
         ]

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from .internals import own_function
 
-__all__ = ["finish_tasks", "later", "run_tasks", "run_tasks_here"]
+__all__ = ["finish_tasks", "later", "only_sync", "run_tasks", "run_tasks_here"]
 
 
 def _own(*functions: Any) -> tuple[Any, ...]:
@@ -36,6 +36,14 @@ def later(made: Any, tasks: Any) -> Any:
     return made.background
 
 
+def only_sync(tasks: Any) -> bool:
+    """Tell whether a thread can run all tasks, one after the other, and nothing awaits between them."""
+    for task in tasks.tasks if type(tasks).__call__ in _MANY else (tasks,):
+        if type(task).__call__ not in _ONE or task.is_async:
+            return False
+    return True
+
+
 def run_tasks_here(tasks: Any, context: Context) -> Iterator[Any] | None:
     """Run sync tasks on this thread, each in its own copy of the context.
 
@@ -46,7 +54,11 @@ def run_tasks_here(tasks: Any, context: Context) -> Iterator[Any] | None:
     for task in remaining:
         if type(task).__call__ not in _ONE or task.is_async:
             return itertools.chain((task,), remaining)
-        context.copy().run(task.func, *task.args, **task.kwargs)
+        try:
+            context.copy().run(task.func, *task.args, **task.kwargs)
+        except StopIteration as stop:
+            # What awaits a thread cannot raise it.
+            raise RuntimeError("coroutine raised StopIteration") from stop
     return None
 
 

@@ -17,7 +17,12 @@ from ..trace import Trace, where
     [
         (200, get(f"/{kind}/{what}"))
         for kind in ("def", "async")
-        for what in ("none", "sync", "async", "mixed", "chain", "self", "returned", "both", "group", "stream")
+        for what in ("none", "sync", "async", "mixed", "chain", "self", "three", "grows")
+    ]
+    + [
+        (200, get(f"/{kind}/{what}"))
+        for kind in ("def", "async")
+        for what in ("returned", "both", "group", "threads", "stream")
     ]
     + [(307, get("/async/redirect")), (307, get("/def/redirect"))]
 )
@@ -49,10 +54,18 @@ def background_kinds(trace: Trace) -> FastAPI:
             tasks.add_task(coroutine, "before it")
         if what == "self":
             tasks.add_task(tasks.add_task, coroutine, "added by itself")
+        if what == "three":
+            for name in ("one", "two", "three"):
+                tasks.add_task(sync, name)
+        if what == "grows":  # from sync tasks to an async one and back
+            tasks.add_task(lambda: [tasks.add_task(coroutine, "second"), tasks.add_task(sync, "third")])
         if what in ("returned", "both"):
             return PlainTextResponse("p", background=BackgroundTask(sync, "returned"))
         if what == "group":
             group = StarletteTasks([BackgroundTask(sync, "first"), BackgroundTask(coroutine, "second")])
+            return JSONResponse([], background=group)
+        if what == "threads":
+            group = StarletteTasks([BackgroundTask(sync, "first"), BackgroundTask(sync, "second")])
             return JSONResponse([], background=group)
         if what == "stream":
             return StreamingResponse(iter("abc"), background=BackgroundTask(sync, "after a stream"))
@@ -75,7 +88,14 @@ def background_kinds(trace: Trace) -> FastAPI:
     [
         (status, get(f"/{kind}/{how}"))
         for kind in ("def", "async")
-        for how, status in (("value", 200), ("http", 200), ("handled", 200), ("async", 200), ("endpoint", 418))
+        for how, status in (
+            ("value", 200),
+            ("http", 200),
+            ("handled", 200),
+            ("stop", 200),
+            ("async", 200),
+            ("endpoint", 418),
+        )
     ],
     wild=False,
 )
@@ -98,7 +118,8 @@ def background_that_fails(trace: Trace) -> FastAPI:
 
     def fail(how: str) -> None:
         trace("fails", how)
-        raise {"http": HTTPException(400), "handled": Handled("x")}.get(how, ValueError("wrong"))
+        raises = {"http": HTTPException(400), "handled": Handled("x"), "stop": StopIteration(7)}
+        raise raises.get(how, ValueError("wrong"))
 
     async def fail_async(how: str) -> None:
         fail(how)
@@ -158,7 +179,7 @@ def background_places(trace: Trace) -> FastAPI:
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("background_variable", default="unset")
 
 
-@case([(200, get("/def")), (200, get("/async"))])
+@case([(200, get(f"/{kind}{only}")) for kind in ("def", "async") for only in ("", "?only=sync")])
 def background_context(trace: Trace) -> FastAPI:
     """Sync tasks have copies of the request's context, async ones share it."""
     app = FastAPI()
@@ -171,19 +192,20 @@ def background_context(trace: Trace) -> FastAPI:
         trace(name, variable.get())
         variable.set(name)
 
-    def add(tasks: BackgroundTasks) -> None:
+    def add(tasks: BackgroundTasks, only: str) -> None:
         variable.set("endpoint")
         for n in range(2):
             tasks.add_task(sync, f"sync {n}")
-            tasks.add_task(coroutine, f"async {n}")
+            if not only:
+                tasks.add_task(coroutine, f"async {n}")
 
     @app.get("/def")
-    def endpoint(tasks: BackgroundTasks):
-        add(tasks)
+    def endpoint(tasks: BackgroundTasks, only: str = ""):
+        add(tasks, only)
 
     @app.get("/async")
-    async def async_endpoint(tasks: BackgroundTasks):
-        add(tasks)
+    async def async_endpoint(tasks: BackgroundTasks, only: str = ""):
+        add(tasks, only)
 
     return app
 
