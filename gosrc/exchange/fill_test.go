@@ -237,6 +237,15 @@ func TestPlansOfWhatIsLeft(t *testing.T) {
 	}
 }
 
+func TestAMountWithAPlan(t *testing.T) {
+	tab := table(t, `"mount": true, "plan": -1`, `"mount": true, "plan": 0`)
+	for path, plan := range map[string]int32{"/static/": 0, "/static/a/b": 0, "/static": planApp} {
+		if x, _ := fill(t, tab, get(path)); x.Plan != plan {
+			t.Errorf("%s: plan %d, not %d", path, x.Plan, plan)
+		}
+	}
+}
+
 func TestFillDecodesThePath(t *testing.T) {
 	for target, want := range map[string][2]string{
 		"/items/a%20b?x":   {"/items/a%20b", "/items/a b"},

@@ -243,7 +243,7 @@ func (t *Table) route(in *router.Router, i int, raw *routeJSON) (r route, err er
 		return r, fmt.Errorf("partial: %w", err)
 	}
 	if r.plan != planApp {
-		if r.plan < 0 || int(r.plan) >= len(t.plans) || raw.Barrier || raw.Mount {
+		if r.plan < 0 || int(r.plan) >= len(t.plans) || raw.Barrier {
 			return r, fmt.Errorf("plan %d: %w", r.plan, errPlan)
 		}
 		if params, ok := in.Params(i); ok {

@@ -22,7 +22,7 @@ func TestBadTables(t *testing.T) {
 		"unknown route member":     {[2]string{`"/app", "methods"`, `"/app", "verbs"`}, []string{"routes[5]", "verbs"}},
 		"no such plan":             {[2]string{`"methods": ["POST"], "plan": 3`, `"methods": ["POST"], "plan": 6`}, []string{`routes[3] "/items"`, "plan 6"}},
 		"negative plan":            {[2]string{`"methods": ["POST"], "plan": 3`, `"methods": ["POST"], "plan": -2`}, []string{`routes[3] "/items"`, "plan -2"}},
-		"a mount with a plan":      {[2]string{`"mount": true, "plan": -1`, `"mount": true, "plan": 0`}, []string{`routes[8] "/static"`, "plan 0"}},
+		"a barrier with a plan":    {[2]string{`"path": "/static", "mount": true, "plan": -1`, `"barrier": true, "plan": 0`}, []string{"routes[8]", "plan 0"}},
 		"parameter not in path":    {[2]string{`"/items/{name}"`, `"/items/{nam}"`}, []string{`routes[2] "/items/{nam}"`, `"name"`}},
 		"unknown form":             {[2]string{`"form": "strs"`, `"form": "list"`}, []string{"plans[2]", `"tag"`, `"list"`}},
 		"unknown place":            {[2]string{`"in": "cookie"`, `"in": "body"`}, []string{"plans[1]", `"session"`, `"body"`}},

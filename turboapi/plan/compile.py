@@ -6,6 +6,7 @@ application which adds a route while it runs pays for one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from starlette.responses import JSONResponse
@@ -23,6 +24,7 @@ from .mounts import ErrorsByApplication, MountedErrors
 from .plans import CompiledApp, Fallback, HotPlan, MiddlewareReport, RouteReport, Watch
 from .scope import Surroundings
 from .sockets import build_socket
+from .static import build_static
 from .table import Statics, table
 from .whole import next_version, whole_fallback
 
@@ -68,7 +70,7 @@ def _made(
     behind = deaf = covered = False  # behind, deaf: nothing more of requests, or of WebSockets, can be matched
     for each, made in zip(facts, tried, strict=True):
         socket = each.kind == "websocket"
-        made = _BEHIND if (deaf if socket else behind) and each.asgi is not None else made
+        made = _BEHIND if (deaf if socket else behind) and (each.asgi is not None or isinstance(made, Entry)) else made
         behind = behind or each.kind == "barrier"
         deaf = behind or (deaf or (socket and bool(each.table_path)))
         if covered and each.mounted is None:
@@ -86,7 +88,7 @@ def _made(
         # The plans come with the application's first request, which makes its middleware.
         found = [(each, None) for each, _ in found]
     compiled = [(each, entry) for each, entry in found if entry is not None]
-    requests = [(each, entry.body) for each, entry in compiled if each.kind != "websocket"]
+    requests = [(each, entry.body) for each, entry in compiled if each.kind not in ("websocket", "mount")]
     errors = compiler.errors(requests)
     plans = [entry.plan for _, entry in compiled]
     statics = Statics(app, stack, cors, hosts=any(each.kind == "host" for each in facts))
@@ -162,23 +164,25 @@ class _Compiler:
 
     def entry(self, facts: RouteFacts) -> Entry | Fallback:
         """Compile one route."""
-        if facts.kind == "websocket":
-            return self._socket(facts)
+        if facts.kind in ("websocket", "mount"):
+            return self._whole(facts, build_socket if facts.kind == "websocket" else build_static)
         own = facts.mounted
         part = self._main if own is None else self._parts.get(own.prefix) or self._part(own.app, own.stack, own.prefix)
         return _entry(facts, part.app, part.memory, part.before)
 
-    def _socket(self, facts: RouteFacts) -> Entry | Fallback:
+    def _whole(self, facts: RouteFacts, make: Callable[..., Entry | Fallback]) -> Entry | Fallback:
         main = self._main
         # Its plan was made from the stack's own objects.
-        key = (id(facts.asgi), id(facts.route), facts.path, *map(id, facts.hosts), id(self._stack))
+        application = facts.route.app
+        names = facts.path, facts.why
+        key = (id(facts.asgi), id(application), id(facts.route), *names, *map(id, facts.hosts), id(self._stack))
         known = main.before.get(key)
         if known is None:
             try:
-                made = build_socket(facts, self._stack, self.around)
+                made = make(facts, self._stack, self.around)
             except Exception as error:
                 made = Fallback(f"not understood ({type(error).__name__}: {error})")
-            known = None, made, (facts, self._stack)
+            known = None, made, (facts, application, self._stack)
         main.memory.entries[key] = known
         return known[1]
 

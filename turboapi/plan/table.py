@@ -84,7 +84,7 @@ def table(
             routes.append({"barrier": True})
             sockets.append({"barrier": True})
         elif facts.kind == "mount":
-            routes.append({"path": facts.path, "mount": True, "plan": -1})
+            routes.append({"path": facts.path, "mount": True, "plan": _planned(plans, entry)})
             sockets.append({"path": facts.path, "mount": True, "plan": -1})
         elif facts.kind == "websocket":
             if facts.table_path:

@@ -31,6 +31,7 @@ from .routes import Mounts, host_taken, routes
 from .scopes import exit_stacks, included_scope, names_route, route_path, selected_scope
 from .signing import Signing, signing_of
 from .stack import Stack, alike, around_router, leaves_sockets_alone, own_handlers, read_stack, telemetry_watch
+from .static import file_finder
 from .threads import threaded_iterator
 from .tools import drive, own_function
 
@@ -53,6 +54,7 @@ __all__ = [
     "encode_jsonable",
     "exit_stacks",
     "exits_always",
+    "file_finder",
     "files_stack",
     "fingerprint",
     "form_basis",
