@@ -47,7 +47,7 @@ def build_static(facts: RouteFacts, stack: Stack, around: Surroundings) -> Entry
 
     async def entry(proxy: Any) -> Response:
         try:
-            response = await look(proxy, {**proxy.scope(), **root})
+            response: Response | None = await look(proxy, {**proxy.scope(), **root})
         except HTTPException as error:
             # Handlers of the application's are asked in another layer than a route's are.
             if error.status_code in handlers[1] or handlers[0].get(HTTPException) is not own:
