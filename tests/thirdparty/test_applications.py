@@ -1,4 +1,4 @@
-"""Packages that add routes or whole applications: users, an admin interface, pages, GraphQL, MCP, Django, Flask."""
+"""Packages that add routes or whole applications: users, an admin interface, pages, GraphQL, Django, Flask."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -170,40 +170,76 @@ def test_strawberry_answers_queries_and_mutations(serve: Any) -> None:
     assert "errors" in client.post("/graphql", json={"query": "{ none }"}).json()
 
 
-def test_fastmcp_lists_and_calls_tools(serve: Any) -> None:
-    from fastmcp import Client, FastMCP
+def test_fastapi_pagination_of_rows_by_limit_and_by_page(serve: Any, on_uvicorn: Any, tmp_path: Path) -> None:
+    from fastapi_pagination import LimitOffsetPage, Page, add_pagination
+    from fastapi_pagination.ext.sqlalchemy import apaginate
+    from pydantic import BaseModel, ConfigDict
+    from sqlalchemy import select
+    from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-    mcp = FastMCP("tools")
+    class Base(DeclarativeBase):
+        pass
 
-    @mcp.tool()
-    def add(a: int, b: int) -> int:
-        """Add two numbers."""
-        return a + b
+    class Row(Base):
+        __tablename__ = "rows"
+        id: Mapped[int] = mapped_column(primary_key=True)
 
-    inner = mcp.http_app(path="/mcp")
-    app = FastAPI(lifespan=inner.lifespan)
-    app.mount("/tools", inner)
-    url = str(serve(app).base_url.join("/tools/mcp"))
+    class Shown(BaseModel):
+        model_config = ConfigDict(from_attributes=True)
+        id: int
 
-    async def use() -> tuple[list[str], str]:
-        async with Client(url) as client:
-            names = [tool.name for tool in await client.list_tools()]
-            return names, str(await client.call_tool("add", {"a": 2, "b": 3}))
+    def make(path: Path) -> FastAPI:
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
 
-    names, result = asyncio.run(use())
-    assert names == ["add"]
-    assert "5" in result
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            async with engine.begin() as connection:
+                await connection.run_sync(Base.metadata.create_all)
+            async with AsyncSession(engine) as session, session.begin():
+                session.add_all([Row(id=number) for number in range(1, 8)])
+            yield
+            await engine.dispose()
+
+        async def database() -> AsyncIterator[AsyncSession]:
+            async with AsyncSession(engine) as session:
+                yield session
+
+        app = FastAPI(lifespan=lifespan)
+
+        @app.get("/limit")
+        async def limited(db: AsyncSession = Depends(database)) -> LimitOffsetPage[Shown]:
+            return await apaginate(db, select(Row).order_by(Row.id))  # type: ignore[no-any-return]
+
+        @app.get("/page")
+        async def paged(db: AsyncSession = Depends(database)) -> Page[Shown]:
+            return await apaginate(db, select(Row).order_by(Row.id))  # type: ignore[no-any-return]
+
+        return add_pagination(app)  # type: ignore[no-any-return]
+
+    def ask(client: Any) -> list[Any]:
+        paths = ("/limit?limit=3&offset=5", "/limit?limit=0", "/page?page=2&size=2", "/page?size=0")
+        found = [client.get(path) for path in paths]
+        return [(reply.status_code, reply.json()) for reply in found]
+
+    found = ask(serve(make(tmp_path / "ours.db")))
+    assert found == ask(on_uvicorn(make(tmp_path / "theirs.db")))
+    assert [row["id"] for row in found[0][1]["items"]] == [6, 7]
+    assert [row["id"] for row in found[2][1]["items"]] == [3, 4]
 
 
 def test_django_as_a_foreign_application(serve: Any) -> None:
     import django
+    from a2wsgi import WSGIMiddleware
     from django.conf import settings
     from django.core.asgi import get_asgi_application
+    from django.core.wsgi import get_wsgi_application
     from django.http import HttpRequest, JsonResponse
     from django.urls import path
 
     def sync_view(request: HttpRequest, number: int) -> JsonResponse:
-        return JsonResponse({"sync": number, "posted": request.POST.dict()})
+        files = {name: (file.name, file.read().decode()) for name, file in request.FILES.items()}
+        return JsonResponse({"sync": number, "posted": request.POST.dict(), "files": files})
 
     async def async_view(request: HttpRequest) -> JsonResponse:
         await asyncio.sleep(0)
@@ -219,9 +255,17 @@ def test_django_as_a_foreign_application(serve: Any) -> None:
         django.setup()
     globals()["urlpatterns"] = [path("sync/<int:number>", sync_view), path("async", async_view)]
     client = serve(get_asgi_application())
-    assert client.post("/sync/3", data={"a": "1"}).json() == {"sync": 3, "posted": {"a": "1"}}
+    assert client.post("/sync/3", data={"a": "1"}).json() == {"sync": 3, "posted": {"a": "1"}, "files": {}}
     assert client.get("/async", params={"q": "é"}).json() == {"async": "é"}
     assert client.get("/none").status_code == 404
+    app = FastAPI()
+    app.mount("/", WSGIMiddleware(get_wsgi_application()))  # type: ignore[arg-type]
+    through_wsgi, upload = serve(app), {"one": ("a.txt", "text " * 50_000)}
+    for each in (client, through_wsgi):
+        found = each.post("/sync/4", data={"a": "é"}, files=upload).json()
+        assert found == {"sync": 4, "posted": {"a": "é"}, "files": {"one": ["a.txt", "text " * 50_000]}}
+    assert through_wsgi.get("/async", params={"q": "é"}).json() == {"async": "é"}
+    assert through_wsgi.get("/none").status_code == 404
 
 
 def test_flask_through_a2wsgi(serve: Any) -> None:

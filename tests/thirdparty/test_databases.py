@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Request
 
 
 def notes_app(path: Path) -> FastAPI:
@@ -156,3 +156,41 @@ def test_redis_py_counts_and_publishes(serve: Any, redis_socket: str) -> None:
     client = serve(app)
     assert [client.post("/hits/a").json() for _ in range(3)] == [1, 2, 3]
     assert client.get("/round-trip").json() == ["news", "hello"]
+
+
+def test_redis_py_tells_every_listener_what_others_publish(serve: Any, redis_socket: str) -> None:
+    import redis.asyncio as redis
+    from fastapi.responses import StreamingResponse
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        async with redis.Redis(unix_socket_path=redis_socket, decode_responses=True) as client:
+            yield {"redis": client}
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.get("/news")
+    async def news(request: Request) -> StreamingResponse:
+        async def lines() -> AsyncIterator[str]:
+            async with request.state.redis.pubsub() as channel:
+                await channel.subscribe("news")
+                async for message in channel.listen():
+                    yield f"{message['type']} {message['data']}\n"
+                    if message["data"] == "end":
+                        return
+
+        return StreamingResponse(lines(), media_type="text/plain")
+
+    @app.post("/news")
+    async def publish(request: Request) -> int:
+        async with request.state.redis.pipeline(transaction=True) as pipe:
+            for line in (await request.body()).decode().split():
+                pipe.publish("news", line)
+            return sum(await pipe.execute())
+
+    client = serve(app)
+    with client.stream("GET", "/news") as one, client.stream("GET", "/news") as two:
+        lines = [one.iter_lines(), two.iter_lines()]
+        assert [next(each) for each in lines] == ["subscribe 1", "subscribe 1"]
+        assert client.post("/news", content="hello end").json() == 4
+        assert [list(each) for each in lines] == [["message hello", "message end"]] * 2

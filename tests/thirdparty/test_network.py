@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import FastAPI, Request
 
 
@@ -110,6 +111,49 @@ def test_socketio_outermost_talks_by_polling_and_websocket(serve: Any) -> None:
             assert simple.transport == transport
             assert simple.call("double", 21) == 42
             assert simple.receive(timeout=10) == ["doubled", 42]
+
+
+def test_socketio_mounted_tells_rooms_and_refuses_strangers(serve: Any) -> None:
+    import socketio
+    from socketio.exceptions import ConnectionError as NotConnected
+    from socketio.exceptions import ConnectionRefusedError as Refused
+
+    app = FastAPI()
+    server = socketio.AsyncServer(async_mode="asgi", ping_interval=1, ping_timeout=2)
+    app.mount("/ws", socketio.ASGIApp(server, socketio_path="/ws/socket.io"))
+
+    @server.event
+    async def connect(sid: str, environ: dict[str, Any], auth: dict[str, str] | None) -> None:
+        if not auth:
+            raise Refused("who are you?")
+        await server.save_session(sid, {"name": auth["name"]})
+
+    @server.event
+    async def join(sid: str, room: str) -> str:
+        await server.enter_room(sid, room)
+        return "joined"
+
+    @server.event
+    async def say(sid: str, room: str, what: str) -> None:
+        session = await server.get_session(sid)
+        await server.emit("said", (session["name"], what), room=room, skip_sid=sid)
+
+    @app.post("/say/{room}")
+    async def everywhere(room: str) -> None:
+        await server.emit("said", ("all", "from a route"), room=room)
+
+    client = serve(app)
+    url = str(client.base_url)
+    with socketio.SimpleClient() as ann, socketio.SimpleClient() as bob, socketio.SimpleClient() as stranger:
+        ann.connect(url, auth={"name": "ann"}, socketio_path="/ws/socket.io", transports=["websocket"], wait_timeout=20)
+        bob.connect(url, auth={"name": "bob"}, socketio_path="/ws/socket.io", transports=["websocket"], wait_timeout=20)
+        with pytest.raises(NotConnected, match="failed to connect"):
+            stranger.connect(url, socketio_path="/ws/socket.io", transports=["websocket"], wait_timeout=20)
+        assert [each.call("join", "kitchen", timeout=20) for each in (ann, bob)] == ["joined", "joined"]
+        ann.emit("say", ("kitchen", "hello"))
+        assert bob.receive(timeout=20) == ["said", "ann", "hello"]
+        assert client.post("/say/kitchen").status_code == 200
+        assert [each.receive(timeout=20) for each in (ann, bob)] == [["said", "all", "from a route"]] * 2
 
 
 def test_proxy_headers_middleware_of_uvicorn(serve: Any, on_uvicorn: Any) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 
 
 def test_prometheus_counts_requests_by_route(serve: Any) -> None:
@@ -130,3 +130,90 @@ def test_slowapi_refuses_what_is_too_much(serve: Any) -> None:
     replies = [client.get("/async") for _ in range(4)]
     assert [reply.status_code for reply in replies] == [200, 200, 200, 429]
     assert "3 per 1 minute" in replies[-1].json()["error"]
+
+
+def test_slowapi_says_in_header_fields_what_is_left(serve: Any, on_uvicorn: Any) -> None:
+    from slowapi import Limiter, _rate_limit_exceeded_handler
+    from slowapi.errors import RateLimitExceeded
+    from slowapi.middleware import SlowAPIMiddleware
+
+    def make() -> FastAPI:
+        limiter = Limiter(
+            key_func=lambda request: request.headers.get("x-key", "all"),
+            default_limits=["3/hour"],
+            headers_enabled=True,
+            strategy="fixed-window",
+        )
+        app = FastAPI()
+        app.state.limiter = limiter
+        app.add_exception_handler(RateLimitExceeded, _rate_limit_exceeded_handler)  # type: ignore[arg-type]
+        app.add_middleware(SlowAPIMiddleware)
+
+        @app.get("/default")
+        async def default(request: Request) -> str:
+            return "default"
+
+        @app.get("/own")
+        @limiter.limit("1/hour;5/day")
+        def own(request: Request, response: Response) -> str:
+            return "own"
+
+        @app.get("/free")
+        @limiter.exempt  # type: ignore[untyped-decorator]
+        async def free(request: Request) -> str:
+            return "free"
+
+        return app
+
+    def ask(client: Any) -> list[Any]:
+        paths = ["/default"] * 4 + ["/own"] * 2 + ["/free"] * 4
+        replies = [client.get(path, headers={"x-key": key}) for key in ("ann", "bob") for path in paths]
+        fields = ("x-ratelimit-limit", "x-ratelimit-remaining")
+        return [(reply.status_code, [reply.headers.get(name) for name in fields], reply.text) for reply in replies]
+
+    found = ask(serve(make()))
+    assert found == ask(on_uvicorn(make()))
+    assert [each[0] for each in found] == ([200] * 3 + [429] + [200, 429] + [200] * 4) * 2
+    assert [each[1] for each in found[:3]] == [["3", "2"], ["3", "1"], ["3", "0"]]
+
+
+def test_prometheus_measures_sizes_times_and_its_own_metrics(serve: Any) -> None:
+    from prometheus_client import CollectorRegistry, Counter
+    from prometheus_fastapi_instrumentator import Instrumentator, metrics
+
+    app, registry = FastAPI(), CollectorRegistry()
+    languages = Counter("languages", "Languages asked for.", ["language"], registry=registry)
+
+    @app.get("/broken")
+    def broken() -> None:
+        raise RuntimeError("broken")
+
+    @app.post("/items")
+    async def items(request: Request) -> int:
+        return len(await request.body())
+
+    def language(info: metrics.Info) -> None:
+        languages.labels(info.request.headers.get("accept-language", "none")).inc()
+
+    instrumentator = Instrumentator(
+        registry=registry, excluded_handlers=["/metrics"], should_instrument_requests_inprogress=True
+    )
+    instrumentator.add(metrics.default(registry=registry)).add(language)
+    instrumentator.instrument(app).expose(app, include_in_schema=False)
+    client = serve(app)
+    assert client.post("/items", content=b"x" * 100, headers={"Accept-Language": "de"}).json() == 100
+    assert client.post("/items", content=b"x" * 20).json() == 20
+    assert client.get("/broken").status_code == 500
+    assert client.get("/none").status_code == 404
+    text = client.get("/metrics").text
+    for line in (
+        'http_requests_total{handler="/items",method="POST",status="2xx"} 2.0',
+        'http_requests_total{handler="/broken",method="GET",status="5xx"} 1.0',
+        'http_requests_total{handler="none",method="GET",status="4xx"} 1.0',
+        'http_request_size_bytes_sum{handler="/items"} 120.0',
+        'http_response_size_bytes_sum{handler="/items"} 5.0',
+        'http_request_duration_seconds_count{handler="/items",method="POST"} 2.0',
+        'languages_total{language="de"} 1.0',
+    ):
+        assert line in text
+    assert '"/metrics"' not in text
