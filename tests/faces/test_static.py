@@ -11,7 +11,13 @@ from turboapi.plan import static
 from . import apps  # noqa: F401  fills the table
 from .case import CASES, run
 
-NAMES = ("files_of_a_site", "files_and_handlers", "files_of_no_folder", "files_for_other_origins")
+NAMES = (
+    "files_of_a_site",
+    "files_and_handlers",
+    "files_of_no_folder",
+    "files_for_other_origins",
+    "files_under_several",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

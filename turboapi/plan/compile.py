@@ -100,7 +100,11 @@ def _made(
             raise TypeError("a mounted application is compiled under middleware")
         chain = Chain(stack, compiler.around, errors)
         plans = [
-            entry.plan if each.kind == "websocket" else chain.wrap(entry.plan, each, body=entry.body, lasts=entry.lasts)
+            entry.plan
+            if each.kind == "websocket"
+            else chain.files(entry.plan, each)
+            if each.kind == "mount"
+            else chain.wrap(entry.plan, each, body=entry.body, lasts=entry.lasts)
             for each, entry in compiled
         ]
         # What runs as it is around all the rest would gain nothing.

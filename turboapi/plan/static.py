@@ -19,6 +19,7 @@ from . import internals
 from .entry import Entry, call_name
 from .facts import RouteFacts
 from .internals import Stack
+from .middleware.reply import Reply, is_value
 from .plans import Arg, Fallback, HotPlan, Stage
 from .scope import Surroundings
 
@@ -43,6 +44,9 @@ def build_static(facts: RouteFacts, stack: Stack, around: Surroundings) -> Entry
     handlers = stack.exceptions._exception_handlers, stack.exceptions._status_handlers
     own = internals.own_handlers()[0]
 
+    if stack.pieces:
+        small = _small(find, root)
+        return _entry(facts, _looking(small, facts.route.app))
     look = _looking(find, facts.route.app)
 
     async def entry(proxy: Any) -> Response:
@@ -57,8 +61,12 @@ def build_static(facts: RouteFacts, stack: Stack, around: Surroundings) -> Entry
             raise decline()
         return response
 
+    return _entry(facts, entry)
+
+
+def _entry(facts: RouteFacts, call: Callable[..., Any]) -> Entry:
     plan = HotPlan(
-        stages=(Stage(entry, "loop", coroutine=True),),
+        stages=(Stage(call, "loop", coroutine=True),),
         args=(Arg("proxy"),),
         encode=None,
         plain=False,
@@ -67,6 +75,25 @@ def build_static(facts: RouteFacts, stack: Stack, around: Surroundings) -> Entry
         name=call_name(facts.route.app),
     )
     return Entry(plan, (), "none", None)
+
+
+def _small(find: Callable[[dict[str, Any]], Response | None], root: dict[str, Any]) -> Callable[..., Response | None]:
+    """Return the function from a scope to an answer that is a value; None where Starlette has to see for itself.
+
+    Middleware may want to see what is sent, so a file's bytes are read where they are one message.
+    """
+
+    def value(scope: dict[str, Any]) -> Response | None:
+        try:
+            response = find({**scope, **root})
+            body = None if response is None or is_value(response) else internals.whole_file(response, scope)
+        except (HTTPException, OSError):
+            return None
+        if response is None or is_value(response):
+            return response
+        return None if body is None else Reply(response.status_code, response.raw_headers, body)
+
+    return value
 
 
 def _looking(find: Callable[[dict[str, Any]], Response | None], files: Any) -> Callable[..., Any]:
@@ -109,6 +136,4 @@ def _is_local(folder: Any) -> bool:
 def _unfit(facts: RouteFacts, stack: Stack) -> str | None:
     if facts.mounted is not None or facts.hosts:
         return "files in a mounted application" if facts.mounted is not None else "files behind a Host route"
-    if stack.pieces:
-        return "files under middleware"
     return "files with a body limit of the application" if stack.limited else None

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -218,7 +219,7 @@ def files_for_other_origins(trace: Trace) -> FastAPI:
     return app
 
 
-@case([*FOUND, *NOT_FOUND], wild=False, fallback=["* /files"])
+@case([*FOUND, *NOT_FOUND], wild=False)
 def files_under_middleware(trace: Trace) -> FastAPI:
     class Noting(BaseHTTPMiddleware):
         async def dispatch(self, request: Request, call_next: Any) -> Response:
@@ -228,6 +229,42 @@ def files_under_middleware(trace: Trace) -> FastAPI:
 
     app = files()
     app.add_middleware(Noting)
+    return app
+
+
+@case(
+    [
+        *FOUND,
+        (200, get("/files/index.html", {"Accept-Encoding": "gzip"})),
+        (200, get("/files/deep/", {"Accept-Encoding": "gzip"})),
+        (307, get("/files/deep", ORIGIN)),
+        (404, get("/files/none", {**ORIGIN, "Accept-Encoding": "gzip"})),
+        (304, get("/files/a.txt", {**ORIGIN, **SINCE})),
+        (200, options("/files/a.txt", {**ORIGIN, "Access-Control-Request-Method": "GET"})),
+        (200, get("/files/own", {"X-Path": "/files/a.txt"})),
+        (200, get("/files/a.txt", {"X-Path": "/files/own"})),
+        (404, get("/files/a.txt", {"X-Path": "/files/none"})),
+        (405, post("/files/a.txt", body=b"x")),
+    ],
+    wild=False,
+    # The time in gzip's header differs by nature.
+    mask=(rb"(?s)\A\x1f\x8b\x08\x00....",),
+)
+def files_under_several(trace: Trace) -> FastAPI:
+    app = files(html=True)
+    app.add_middleware(GZipMiddleware, minimum_size=5)
+
+    @app.middleware("http")
+    async def changes(request: Request, call_next: Any) -> Response:
+        if "x-path" in request.headers:
+            request.scope["path"] = request.headers["x-path"]
+        response: Response = await call_next(request)
+        names = ("root_path", "app_root_path", "path_params")
+        trace(response.status_code, [request.scope.get(name) for name in names], "endpoint" in request.scope)
+        response.headers["X-Seen"] = "1"
+        return response
+
+    app.add_middleware(CORSMiddleware, allow_origins=["http://a.test"])
     return app
 
 

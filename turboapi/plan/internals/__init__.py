@@ -31,7 +31,7 @@ from .routes import Mounts, host_taken, routes
 from .scopes import exit_stacks, included_scope, names_route, route_path, selected_scope
 from .signing import Signing, signing_of
 from .stack import Stack, alike, around_router, leaves_sockets_alone, own_handlers, read_stack, telemetry_watch
-from .static import file_finder
+from .static import file_finder, whole_file
 from .threads import threaded_iterator
 from .tools import drive, own_function
 
@@ -99,6 +99,7 @@ __all__ = [
     "threaded_iterator",
     "unsupported",
     "waiting",
+    "whole_file",
     "why_no_form",
     "with_application",
 ]

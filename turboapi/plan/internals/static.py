@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from .tools import drive, own_function
 
-__all__ = ["file_finder"]
+__all__ = ["file_finder", "whole_file"]
 
 _ATTRIBUTES = frozenset({"directory", "packages", "all_directories", "html", "config_checked", "follow_symlink"})
 _ASYNC = ("get_response", "check_config")
@@ -56,6 +57,27 @@ def file_finder(mount: Any) -> Callable[[dict[str, Any]], Response | None] | Non
         return response
 
     return find
+
+
+def whole_file(response: Any, scope: dict[str, Any]) -> bytes | None:
+    """Return the one body that a FileResponse sends to this request; None where it does something else."""
+    if not _sends_plainly() or type(response) is not FileResponse or response.background is not None:
+        return None
+    if any(name == b"range" for name, _ in scope["headers"]):
+        return None
+    if scope["method"] == "HEAD":
+        return b""
+    size = response.stat_result.st_size if response.stat_result is not None else response.chunk_size
+    if size >= response.chunk_size:
+        return None
+    data = Path(response.path).read_bytes()
+    return data if len(data) == size else None
+
+
+@functools.cache
+def _sends_plainly() -> bool:
+    names = ("__call__", "_handle_simple") if hasattr(FileResponse, "_handle_simple") else ("__call__",)
+    return all(own_function(vars(FileResponse).get(name), name) for name in names)
 
 
 @functools.cache

@@ -21,7 +21,7 @@ from .foreign import foreign
 from .gzip import gzip
 from .reply import Failed, Layer
 from .requests import hosts, https
-from .rest import missing, rest
+from .rest import files, missing, rest
 from .route import Route
 from .session import session
 
@@ -62,6 +62,15 @@ class Chain:
         # What the innermost ones raise over the route's answer is the route's, as long as nothing else has sent it.
         stage = Stage(self._entrance(self._surrounded(layer, failures.unsent)), "loop", coroutine=True)
         return plan._replace(stages=(stage,), args=(Arg("proxy"),), encode=None, plain=False, inner=plan)
+
+    def files(self, plan: HotPlan, facts: RouteFacts) -> HotPlan:
+        """Return the plan of a mount of files. plan: its one stage looks them up, see `rest.files`."""
+        look = plan.stages[0].call
+        layer = files(facts.route, dict(self._around.scope), look, rest(self._stack.exceptions))
+        if self._stack.pieces[-1].kind == "dispatch":
+            layer = sheltered(layer)
+        stage = Stage(self._entrance(self._surrounded(layer, None), noted=True), "loop", coroutine=True)
+        return plan._replace(stages=(stage,), inner=plan)
 
     def leftovers(self, name: str, ready: dict[str, Any] | None, *, all_known: bool) -> list[HotPlan]:
         """Return the plans of what no route takes: of all of it, and (all_known) of paths that no route matches.

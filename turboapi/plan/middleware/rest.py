@@ -10,10 +10,10 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ..internals import around_router, pass_gate
+from ..internals import around_router, names_route, pass_gate
 from .reply import Layer, Reply
 
-__all__ = ["missing", "rest"]
+__all__ = ["files", "missing", "rest"]
 
 
 def rest(exceptions: Any) -> Layer:
@@ -52,5 +52,27 @@ def missing(stack: Any, entries: dict[str, Any], ready: dict[str, Any] | None, o
             return None
         scope.update(entries)
         return Reply(status, list(fields), body, length)
+
+    return layer
+
+
+def files(mount: Any, entries: dict[str, Any], look: Any, other: Layer) -> Layer:
+    """Return a mount of files as a layer.
+
+    look: `(proxy, scope)` to a value, or None where `other` has to answer. entries: as those of `missing`.
+    """
+    root = entries.get("root_path")
+    if names_route():
+        entries["route"] = mount
+
+    async def layer(proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
+        value: Response | None = None
+        if "router" not in scope and proxy.matches(scope, root):
+            value = await look(proxy, scope)
+        if value is None:
+            return await other(proxy, scope, receive, send)
+        scope.update(entries)
+        scope.update(mount.matches(scope)[1])
+        return value
 
     return layer
