@@ -41,6 +41,7 @@ typedef struct {
     /* WebSocket */
     PyObject *client_disconnected; /* _hot.ClientDisconnected, an OSError: what send raises */
     PyObject *v_websocket, *v_ws, *v_wss, *asgi_ws_spec, *ws_extensions;
+    PyObject *http_asgi, *ws_asgi, *http_scope, *ws_scope; /* dicts that every scope is copied from */
     PyObject *msg_ws_connect, *msg_ws_receive, *msg_ws_disconnect, *msg_ws_accept, *msg_ws_send, *msg_ws_close,
         *msg_ws_start, *msg_ws_body;
     PyObject *methods[16];
@@ -388,6 +389,7 @@ bool lend_keep(turbo_exchange *x); /* whoever drops x: its task still has it, an
 int json_is_plain(PyObject *o, int depth);
 
 /* scope.c */
+PyObject *scope_blank(hot_state *st, bool websocket);
 PyObject *scope_new(hot_server *srv, turbo_exchange *x);
 PyObject *scope_headers(turbo_exchange *x);
 

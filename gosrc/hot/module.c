@@ -81,6 +81,13 @@ make_names(hot_state *st)
     st->msg_ws_body = PyUnicode_InternFromString("websocket.http.response.body");
     st->msg_debug = PyUnicode_InternFromString("http.response.debug");
     st->msg_path = PyUnicode_InternFromString("http.response.pathsend");
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    st->http_asgi = Py_BuildValue("{OOOO}", st->s_version, st->asgi_version, st->s_spec_version, st->asgi_spec);
+    st->ws_asgi = Py_BuildValue("{OOOO}", st->s_version, st->asgi_version, st->s_spec_version, st->asgi_ws_spec);
+    st->http_scope = scope_blank(st, false);
+    st->ws_scope = scope_blank(st, true);
     return PyErr_Occurred() ? -1 : 0;
 }
 

@@ -127,13 +127,11 @@ subprotocols(turbo_exchange *x)
 static int
 put_kind(hot_state *st, PyObject *scope, turbo_exchange *x)
 {
-    bool tls = x->flags & TURBO_REQ_TLS;
-    if (x->flags & TURBO_REQ_WEBSOCKET) {
-        return PyDict_SetItem(scope, st->s_scheme, tls ? st->v_wss : st->v_ws);
+    bool websocket = x->flags & TURBO_REQ_WEBSOCKET;
+    if (x->flags & TURBO_REQ_TLS && PyDict_SetItem(scope, st->s_scheme, websocket ? st->v_wss : st->v_https) < 0) {
+        return -1;
     }
-    return PyDict_SetItem(scope, st->s_scheme, tls ? st->v_https : st->v_http) < 0
-               ? -1
-               : put(scope, st->s_method, method_text(st, x));
+    return websocket ? 0 : put(scope, st->s_method, method_text(st, x));
 }
 
 /* {name: {}} of each ASGI extension; the application may change its copy. New reference or NULL. */
@@ -154,28 +152,59 @@ extensions(hot_server *srv, bool websocket)
     return all;
 }
 
+/* What the scopes of all requests, or of all WebSockets, begin as: every key in its place, most without its value. New
+   reference, or NULL with an exception set. */
+PyObject *
+scope_blank(hot_state *st, bool websocket)
+{
+    PyObject *keys[] = {
+        st->s_type,
+        st->s_asgi,
+        st->s_http_version,
+        st->s_server,
+        st->s_client,
+        st->s_scheme,
+        websocket ? NULL : st->s_method,
+        st->s_root_path,
+        st->s_path,
+        st->s_raw_path,
+        st->s_query_string,
+        st->s_headers,
+        websocket ? st->s_subprotocols : NULL,
+        st->s_state,
+        st->s_extensions,
+    };
+    PyObject *blank = PyDict_New(); // new
+    bool ok = blank != NULL;
+    for (size_t i = 0; ok && i < Py_ARRAY_LENGTH(keys); i++) {
+        ok = keys[i] == NULL || PyDict_SetItem(blank, keys[i], Py_None) == 0;
+    }
+    if (!ok || PyDict_SetItem(blank, st->s_type, websocket ? st->v_websocket : st->v_http) < 0 ||
+        PyDict_SetItem(blank, st->s_http_version, st->v_11) < 0 ||
+        PyDict_SetItem(blank, st->s_scheme, websocket ? st->v_ws : st->v_http) < 0) {
+        Py_CLEAR(blank);
+    }
+    return blank;
+}
+
 /* A new scope dict. GIL held. New reference, or NULL with an exception set. */
 PyObject *
 scope_new(hot_server *srv, turbo_exchange *x)
 {
     hot_state *st = srv->st;
-    PyObject *asgi = NULL, *server, *client;
     bool websocket = x->flags & TURBO_REQ_WEBSOCKET;
-    PyObject *scope = PyDict_New(); // new
-    if (scope == NULL || (asgi = PyDict_New()) == NULL) {
-        goto fail;
+    /* A copy has the keys in the same order, and is made in one go. */
+    PyObject *scope = PyDict_Copy(websocket ? st->ws_scope : st->http_scope); // new
+    if (scope == NULL) {
+        return NULL;
     }
-    if (PyDict_SetItem(asgi, st->s_version, st->asgi_version) < 0 ||
-        PyDict_SetItem(asgi, st->s_spec_version, websocket ? st->asgi_ws_spec : st->asgi_spec) < 0) {
-        Py_DECREF(asgi);
-        goto fail;
-    }
-    server = address(x->server_host, x->flags & TURBO_REQ_UNIX ? Py_NewRef(Py_None) : PyLong_FromLong(x->server_port));
-    client = x->flags & TURBO_REQ_UNIX ? Py_NewRef(Py_None) : address(x->client_host, PyLong_FromLong(x->client_port));
-    if (PyDict_SetItem(scope, st->s_type, websocket ? st->v_websocket : st->v_http) < 0 ||
-        put(scope, st->s_asgi, asgi) < 0 ||
-        PyDict_SetItem(scope, st->s_http_version, x->minor ? st->v_11 : st->v_10) < 0 ||
-        put(scope, st->s_server, server) < 0 || put(scope, st->s_client, client) < 0 || put_kind(st, scope, x) < 0 ||
+    bool local = x->flags & TURBO_REQ_UNIX;
+    if (put(scope, st->s_server,
+            address(x->server_host, local ? Py_NewRef(Py_None) : PyLong_FromLong(x->server_port))) < 0 ||
+        put(scope, st->s_client,
+            local ? Py_NewRef(Py_None) : address(x->client_host, PyLong_FromLong(x->client_port))) < 0 ||
+        put(scope, st->s_asgi, PyDict_Copy(websocket ? st->ws_asgi : st->http_asgi)) < 0 ||
+        (!x->minor && PyDict_SetItem(scope, st->s_http_version, st->v_10) < 0) || put_kind(st, scope, x) < 0 ||
         PyDict_SetItem(scope, st->s_root_path, srv->root_path) < 0 ||
         put(scope, st->s_path,
             with_root(srv->root_path, PyUnicode_DecodeUTF8(x->req + x->path.off, x->path.len, "replace"))) < 0 ||
@@ -190,6 +219,6 @@ scope_new(hot_server *srv, turbo_exchange *x)
     probe_scope(srv, x, scope);
     return scope;
 fail:
-    Py_XDECREF(scope);
+    Py_DECREF(scope);
     return NULL;
 }

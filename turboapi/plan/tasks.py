@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
+from asyncio import Task, get_running_loop
 from typing import Any
 
 __all__ = ["EAGER", "spawn"]
@@ -13,12 +13,12 @@ EAGER = sys.version_info >= (3, 12)
 
 if sys.version_info >= (3, 12):
 
-    def spawn(coroutine: Any) -> asyncio.Task[Any]:
+    def spawn(coroutine: Any) -> Task[Any]:
         """Run a coroutine as a task of the running loop, with a copy of the context."""
-        return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
+        return Task(coroutine, loop=get_running_loop(), eager_start=True)
 
 else:
 
-    def spawn(coroutine: Any) -> asyncio.Task[Any]:
+    def spawn(coroutine: Any) -> Task[Any]:
         """Run a coroutine as a task of the running loop, with a copy of the context."""
-        return asyncio.Task(coroutine, loop=asyncio.get_running_loop())
+        return Task(coroutine, loop=get_running_loop())
