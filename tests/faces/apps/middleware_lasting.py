@@ -247,6 +247,34 @@ def slow_routes(app: FastAPI, trace: Trace) -> FastAPI:
     return app
 
 
+class Limit:
+    """Plain ASGI middleware that answers itself where `by`, a function that awaits a call, says that it was late."""
+
+    def __init__(self, app: Any, by: Any, trace: Trace) -> None:
+        self.app, self.by, self.trace = app, by, trace
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif await self.by(self.app(scope, receive, send)):
+            self.trace("timeout")
+            await PlainTextResponse("too late", 504)(scope, receive, send)
+
+
+async def by_a_scope(call: Any) -> bool:
+    with anyio.move_on_after(0.2) as limit:
+        await call
+    return limit.cancelled_caught
+
+
+async def by_a_task(call: Any) -> bool:
+    try:
+        await asyncio.wait_for(call, 0.2)
+    except TimeoutError:
+        return True
+    return False
+
+
 # Not asked for wildly: on a busy machine a thread may take its time to begin.
 TIMEOUTS = [(504, get("/async")), (504, get("/patient")), (200, get("/fast"))]
 
@@ -271,21 +299,7 @@ def a_timeout_of_anyio_around_call_next(trace: Trace) -> FastAPI:
     async def never(request: Request, call_next: Any):
         return await call_next(request)
 
-    class Limit:
-        def __init__(self, app: Any) -> None:
-            self.app = app
-
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] != "http":
-                await self.app(scope, receive, send)
-                return
-            with anyio.move_on_after(0.2) as limit:
-                await self.app(scope, receive, send)
-            if limit.cancelled_caught:
-                trace("timeout")
-                await PlainTextResponse("too late", 504)(scope, receive, send)
-
-    app.add_middleware(Limit)
+    app.add_middleware(Limit, by=by_a_scope, trace=trace)
     return slow_routes(app, trace)
 
 
@@ -293,21 +307,7 @@ def a_timeout_of_anyio_around_call_next(trace: Trace) -> FastAPI:
 def a_timeout_in_plain_middleware(trace: Trace) -> FastAPI:
     app = FastAPI()
 
-    class Limit:
-        def __init__(self, app: Any) -> None:
-            self.app = app
-
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] != "http":
-                await self.app(scope, receive, send)
-                return
-            with anyio.move_on_after(0.2) as limit:
-                await self.app(scope, receive, send)
-            if limit.cancelled_caught:
-                trace("timeout")
-                await PlainTextResponse("too late", 504)(scope, receive, send)
-
-    app.add_middleware(Limit)
+    app.add_middleware(Limit, by=by_a_scope, trace=trace)
     return slow_routes(app, trace)
 
 
@@ -315,21 +315,7 @@ def a_timeout_in_plain_middleware(trace: Trace) -> FastAPI:
 def a_task_that_is_waited_for(trace: Trace) -> FastAPI:
     app = FastAPI()
 
-    class Limit:
-        def __init__(self, app: Any) -> None:
-            self.app = app
-
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] != "http":
-                await self.app(scope, receive, send)
-                return
-            try:
-                await asyncio.wait_for(self.app(scope, receive, send), 0.2)
-            except TimeoutError:
-                trace("timeout")
-                await PlainTextResponse("too late", 504)(scope, receive, send)
-
-    app.add_middleware(Limit)
+    app.add_middleware(Limit, by=by_a_task, trace=trace)
     return slow_routes(app, trace)
 
 
