@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from contextlib import closing
 
 import pytest
@@ -26,7 +27,8 @@ def test_files_on_call_threads(name: str, where: str, transport: str, monkeypatc
     if where == "elsewhere":
         monkeypatch.setattr(static, "_LOCAL", frozenset())
     else:
-        monkeypatch.setattr(static, "_SLOW", 0.0)
+        monkeypatch.setattr(static, "_SLOW", -1.0)
+        monkeypatch.setattr(static, "_reads", itertools.count().__next__)
     case = CASES[f"results_static.{name}"]
     with closing(case.both(transport)) as both:
         for step in case.steps:

@@ -7,6 +7,7 @@ elsewhere, or a disk has been slow, it is made on a call thread.
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,9 +27,9 @@ from .scope import Surroundings
 __all__ = ["build_static"]
 
 _LOCAL = frozenset("btrfs erofs ext2 ext3 ext4 f2fs overlay ramfs squashfs tmpfs xfs zfs".split())
-# A look that takes longer has read from a disk: for so long others are made on threads. In seconds.
+# A look that has read from a disk and taken longer: for so long others are made on threads. In seconds.
 _SLOW = 0.001
-_WARY = 10.0
+_WARY = 1.0
 
 
 def build_static(facts: RouteFacts, stack: Stack, around: Surroundings) -> Entry | Fallback:
@@ -100,21 +101,29 @@ def _looking(find: Callable[[dict[str, Any]], Response | None], files: Any) -> C
     """Return the coroutine function that finds on the loop's thread, or on another where that might take long."""
     at_hand = all(map(_is_local, files.all_directories))
     wary_until = 0.0
+    first = True  # it reads the system's list of media types
 
     async def look(proxy: Any, scope: dict[str, Any]) -> Response | None:
-        nonlocal wary_until
+        nonlocal wary_until, first
         began = time.monotonic()
-        if not at_hand or began < wary_until:
+        if first or not at_hand or began < wary_until:
+            first = False
             found: Response | None = await proxy.run(find, scope)
             return found
+        read = _reads()
         try:
             return find(scope)
         finally:
             ended = time.monotonic()
-            if ended - began > _SLOW:
+            if ended - began > _SLOW and _reads() != read:
                 wary_until = ended + _WARY
 
     return look
+
+
+def _reads() -> int:
+    """Return how often this thread has had the kernel read from a disk. Time alone tells of a busy machine, too."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_inblock
 
 
 def _is_local(folder: Any) -> bool:
