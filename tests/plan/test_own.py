@@ -24,12 +24,17 @@ def reply(body: bytes = BODY) -> Reply:
     return Reply(200, [(b"content-length", b"%d" % len(body)), (b"content-type", b"text/plain")], body)
 
 
+def own_of(middleware: Any, *headers: tuple[bytes, bytes], send: Any = None) -> Own:
+    scope = asked(*headers)
+    return Own(middleware, scope, None, send, scope["headers"])
+
+
 def compressing(*headers: tuple[bytes, bytes], sent: list[Any] | None = None) -> Own:
     async def send(message: Any) -> None:
         assert sent is not None, "it was sent"
         sent.append(message)
 
-    return Own(GZipMiddleware(_never), asked(*headers), None, send)
+    return own_of(GZipMiddleware(_never), *headers, send=send)
 
 
 async def _never(_scope: Any, _receive: Any, _send: Any) -> None:
@@ -89,7 +94,7 @@ def test_headers_are_those_of_the_beginning() -> None:
 
 
 def test_an_answer_of_the_middleware_itself() -> None:
-    own = Own(TrustedHostMiddleware(_never, allowed_hosts=["a.test"]), asked((b"host", b"b.test")), None, None)
+    own = own_of(TrustedHostMiddleware(_never, allowed_hosts=["a.test"]), (b"host", b"b.test"))
     assert not own.begin()
     made: Any = drive(own.answered())
     own.end()
@@ -103,7 +108,7 @@ def test_an_exception_is_the_routes_first() -> None:
         heard.append(exc)
         raise LookupError from exc
 
-    own = Own(SessionMiddleware(_never, "secret"), asked(), None, None)
+    own = own_of(SessionMiddleware(_never, "secret"))
     own.late()
     own.seen["session"].update(bad=object())
     with pytest.raises(LookupError):
@@ -118,7 +123,7 @@ def test_nothing_is_left_for_the_garbage_collector() -> None:
     gc.collect()
     gc.disable()
     try:
-        own = Own(SessionMiddleware(_never, "secret"), asked(), None, None)
+        own = own_of(SessionMiddleware(_never, "secret"))
         own.late()
         own.seen["session"].update(user="anna")
         assert drive(own.answer(reply(), None, None)) is not None

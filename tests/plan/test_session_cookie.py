@@ -92,9 +92,10 @@ def test_a_session_is_read_as_by_the_middleware(fields: Any) -> None:
     for cookies, between in fields:
         text = between.join(name + middle + value + '"' * (middle == '="') for name, middle, value in cookies)
         headers.append((b"cookie", text.encode()))
+    cookies = [text for _, text in headers]
     there = outcome(session._begun, OF, headers)
-    assert outcome(LOAD, {"type": "http", "headers": headers}) == there
-    if not LOAD.sent(headers):
+    assert outcome(LOAD, {"type": "http", "headers": headers}, cookies) == there
+    if not LOAD.sent(cookies):
         assert there == (LOAD.empty, {})
 
 
@@ -104,7 +105,7 @@ def test_what_was_written_is_read(given_session: dict[str, Any]) -> None:
     headers = SAVE(given_session, [])
     assert headers is not None
     cookie = headers[-1][1].partition(b";")[0]
-    assert LOAD({"type": "http", "headers": [(b"cookie", cookie)]}) == given_session
+    assert LOAD({"type": "http", "headers": [(b"cookie", cookie)]}, [cookie]) == given_session
 
 
 OPTIONS: list[dict[str, Any]] = [
@@ -128,8 +129,43 @@ def test_a_session_is_written_as_by_the_middleware(options: dict[str, Any], monk
 def test_what_cannot_be_written_is_left_to_the_middleware() -> None:
     of = middleware()
     save = saves(of)
-    assert save({"bad": object()}, []) is None
+    inside: dict[str, Any] = {}
+    assert save({"bad": object(), "inside": inside}, []) is None
+    inside["itself"] = inside
+    assert save({"inside": inside}, []) is None
+    del inside["itself"]
+    assert save({"inside": inside}, []) is not None
     assert save.shares([(b"vary", b"Accept")]) == (b"vary" in dict(session._added(of, kept(of))))
+
+
+def test_a_field_that_is_known_is_too_old_some_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=1_800_000_000)
+    monkeypatch.setattr(itsdangerous.timed, "time", SimpleNamespace(time=lambda: clock.now))
+    load = loads(middleware(max_age=60))
+    field = b"a=b; session=" + signed(b'{"user": "anna"}').encode()
+    for later, there in ((0, True), (60, True), (61, False), (0, True), (-1, False)):
+        clock.now = 1_800_000_000 + later
+        assert load({"type": "http", "headers": [(b"cookie", field)]}, [field]) == ({"user": "anna"} if there else {})
+
+
+def test_each_request_has_a_session_of_its_own() -> None:
+    field = b"session=" + signed(b'{"list": []}').encode()
+    for _ in range(2):
+        found = LOAD({"type": "http", "headers": [(b"cookie", field)]}, [field])
+        assert found == {"list": []}
+        found["list"].append(1)
+
+
+def test_what_is_known_of_fields_is_bounded() -> None:
+    load = loads(middleware())
+    text = signed(b"{}").encode()
+    for number in range(1000):
+        field = b"a=%d; session=%b" % (number, text)
+        assert load({"type": "http", "headers": [(b"cookie", field)]}, [field]) == {}
+        assert len(load._known) <= 256
+    field = b"a=%b; session=%b" % (b"x" * 5000, text)
+    assert load({"type": "http", "headers": [(b"cookie", field)]}, [field]) == {}
+    assert field not in load._known
 
 
 def test_a_cookie_named_like_its_content_is_left_to_the_middleware() -> None:

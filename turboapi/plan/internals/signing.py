@@ -48,18 +48,31 @@ class Signing:
 
     def unsign(self, text: bytes, max_age: Any) -> bytes:
         """Return the value of a signed text that is at most so many seconds old. Raises the library's BadSignature."""
-        stamped, _, signature = text.rpartition(b".")
-        if hmac.compare_digest(self._signature(stamped), signature):
-            value, found, stamp = stamped.rpartition(b".")
-            if found and len(stamp) == _STAMP:
-                try:
-                    made = int.from_bytes(a2b_base64(stamp.translate(_STANDARD) + b"=="), "big")
-                    if max_age is None or 0 <= self._signer.get_timestamp() - made <= max_age:
-                        return value
-                except (Error, TypeError):
-                    pass
+        good = self.read(text)
+        if good is not None and self.counts(good[1], max_age):
+            return good[0]
         unsigned: bytes = self._signer.unsign(text, max_age=max_age)
         return unsigned
+
+    def read(self, text: bytes) -> tuple[bytes, int] | None:
+        """Return what a good signature is for, and its time in seconds. None where that is not certain."""
+        stamped, _, signature = text.rpartition(b".")
+        if not hmac.compare_digest(self._signature(stamped), signature):
+            return None
+        value, found, stamp = stamped.rpartition(b".")
+        if not found or len(stamp) != _STAMP:
+            return None
+        try:
+            return value, int.from_bytes(a2b_base64(stamp.translate(_STANDARD) + b"=="), "big")
+        except Error:
+            return None
+
+    def counts(self, made: int, max_age: Any) -> bool:
+        """Tell whether a signature of that time is at most so many seconds old, and none of the future."""
+        try:
+            return max_age is None or 0 <= self._signer.get_timestamp() - made <= max_age
+        except TypeError:
+            return False
 
     def _signature(self, value: bytes) -> bytes:
         mac = self._mac.copy()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ..errors import Errors
 from ..facts import RouteFacts
-from ..internals import Known, Stack, install_gate
+from ..internals import Known, Piece, Stack, install_gate
 from ..plans import Arg, HotPlan, Stage
 from ..scope import Surroundings
 from .cors import cors
@@ -19,6 +19,7 @@ from .dispatch import dispatching, sheltered
 from .failures import Failures
 from .foreign import foreign
 from .gzip import gzip
+from .line import Line, Step
 from .reply import Failed, Layer
 from .requests import hosts, https
 from .rest import files, missing, rest
@@ -27,7 +28,7 @@ from .session import session
 
 __all__ = ["Chain"]
 
-_NATIVE: dict[Known, Callable[[Any, Layer, Failed | None], Layer]] = {
+_NATIVE: dict[Known, Callable[[Any], Step]] = {
     "cors": cors,
     "gzip": gzip,
     "hosts": hosts,
@@ -45,6 +46,8 @@ class Chain:
         self._stack = stack
         self._around = around
         self._errors = errors
+        # By their places; what they have learned is for all routes.
+        self._steps: dict[int, Step] = {}
         self._reads = any(piece.kind in ("dispatch", "foreign") for piece in stack.pieces)
         if any(piece.kind == "foreign" for piece in stack.pieces):
             install_gate(stack.exceptions)
@@ -96,7 +99,7 @@ class Chain:
             if piece.kind == "foreign":
                 layer = foreign(piece.middleware, layer, self._stack.exceptions)
             elif piece.kind != "dispatch":
-                layer = _NATIVE[piece.kind](piece.middleware, layer, failed)
+                layer = Line.around(self._step(index, piece), layer, failed)
                 continue
             elif index == last:
                 layer = dispatching(piece.middleware, layer, self._errors.escaped)
@@ -104,6 +107,11 @@ class Chain:
                 layer = dispatching(piece.middleware, layer)
             failed = None
         return layer
+
+    def _step(self, index: int, piece: Piece) -> Step:
+        if index not in self._steps:
+            self._steps[index] = _NATIVE[cast("Known", piece.kind)](piece.middleware)
+        return self._steps[index]
 
     def _entrance(self, layer: Layer, *, noted: bool = False) -> Callable[[Any], Any]:
         """noted: the Request that an exception handler would get is this one."""

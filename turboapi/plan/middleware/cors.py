@@ -14,8 +14,8 @@ from starlette.responses import Response
 
 from ..cors import CorsHeaders
 from ..internals import contents
-from .own import Own
-from .reply import Failed, Layer, RawHeaders, field, with_headers
+from .line import Passing, Step
+from .reply import RawHeaders, with_headers
 
 __all__ = ["cors"]
 
@@ -26,23 +26,18 @@ _KEPT = 64
 _PLAIN = (str, int, bool, type(None), re.Pattern)
 
 
-def cors(middleware: Any, below: Layer, _failed: Failed | None) -> Layer:
-    """Return a CORSMiddleware as a layer."""
+def cors(middleware: Any) -> Step:
+    """Return a CORSMiddleware as a step."""
     change = _Change(middleware)
 
-    async def layer(proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
-        own = Own(middleware, scope, receive, send)
-        try:
-            if scope["method"] == "OPTIONS" and not own.begin():
-                return await own.answered()
-            value = await below(proxy, scope, receive, own)
-        finally:
-            own.end()
-        if value is None:
-            return None
-        return with_headers(value, change(own.headers, value.raw_headers))
+    def before(passing: Passing) -> bool:
+        asks: bool = passing.scope["method"] == "OPTIONS"
+        return not asks
 
-    return layer
+    def after(passing: Passing, value: Response) -> Response:
+        return with_headers(value, change(passing.fields, value.raw_headers))
+
+    return Step(middleware, before=before, after=after)
 
 
 class _Change:
@@ -56,12 +51,12 @@ class _Change:
         # By origin, cookie, and the fields that it shares: those fields as they become, and what follows all others.
         self._known: dict[Any, tuple[list[Any], RawHeaders] | None] = {}
 
-    def __call__(self, asked: RawHeaders, raw: RawHeaders) -> RawHeaders:
-        """Return an answer's headers instead of `raw`. asked: those of the request."""
-        origin = field(asked, b"origin")
+    def __call__(self, asked: dict[bytes, bytes], raw: RawHeaders) -> RawHeaders:
+        """Return an answer's headers instead of `raw`. asked: the fields of the request."""
+        origin = asked.get(b"origin")
         if origin is None and not self._rules.always:
             return raw
-        cookie = field(asked, b"cookie") is not None
+        cookie = b"cookie" in asked
         shared = tuple([pair for pair in raw if pair[0] == b"vary" or pair[0][:15] == b"access-control-"])
         key = origin, cookie, shared
         try:
@@ -78,7 +73,9 @@ class _Change:
         if not become:
             return [*raw, *more]
         left = iter(become)
-        return [*(next(left) if pair in shared else pair for pair in raw), *more]
+        changed = [next(left) if pair in shared else pair for pair in raw]
+        changed += more
+        return changed
 
     def _find(self, origin: bytes | None, cookie: bool, shared: tuple[Any, ...]) -> tuple[list[Any], RawHeaders] | None:
         if len(self._known) >= _KEPT:

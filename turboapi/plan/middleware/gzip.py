@@ -6,23 +6,16 @@ from typing import Any
 
 from starlette.responses import Response
 
-from .own import Own
-from .reply import Failed, Layer, in_pieces
+from .line import Passing, Step
+from .reply import in_pieces
 
 __all__ = ["gzip"]
 
 
-def gzip(middleware: Any, below: Layer, failed: Failed | None) -> Layer:
-    """Return a GZipMiddleware as a layer. What it may compress goes through its own code. failed: see `Own.answer`."""
+def gzip(middleware: Any) -> Step:
+    """Return a GZipMiddleware as a step. What it may compress goes through its own code."""
 
-    async def layer(proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
-        own = Own(middleware, scope, receive, send)
-        try:
-            value = await below(proxy, scope, receive, own)
-            if value is None or (not in_pieces(value) and len(value.body) < middleware.minimum_size):
-                return value
-            return await own.answer(value, proxy, failed)
-        finally:
-            own.end()
+    def after(_passing: Passing, value: Response) -> Response | None:
+        return value if len(value.body) < middleware.minimum_size and not in_pieces(value) else None
 
-    return layer
+    return Step(middleware, after=after)

@@ -15,7 +15,7 @@ from typing import Any
 from starlette.responses import Response
 
 from ..internals import with_application
-from .reply import Failed, Reply, send_messages
+from .reply import Failed, RawHeaders, Reply, send_messages
 
 __all__ = ["Own"]
 
@@ -27,11 +27,8 @@ class Own:
 
     __slots__ = ("_coroutine", "_held", "_middleware", "_receive", "_send", "_through", "headers", "scope", "seen")
 
-    def __init__(self, middleware: Any, scope: Any, receive: Any, send: Any) -> None:
-        """Do nothing yet. Headers that are put into the scope from now on are not the middleware's."""
-        headers = scope["headers"]
-        if type(headers) is not list:
-            headers = scope["headers"] = list(headers)
+    def __init__(self, middleware: Any, scope: Any, receive: Any, send: Any, headers: RawHeaders) -> None:
+        """Do nothing yet. headers: those of the request as it came to the middleware."""
         self.headers = headers
         self.scope = self.seen = scope
         self._middleware = middleware

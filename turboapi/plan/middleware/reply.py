@@ -15,7 +15,6 @@ __all__ = [
     "Layer",
     "RawHeaders",
     "Reply",
-    "field",
     "in_pieces",
     "is_value",
     "send_messages",
@@ -89,14 +88,6 @@ def with_headers(value: Response, headers: RawHeaders) -> Response:
         return Reply(value.status_code, headers, bytes(value.body))
     value.raw_headers = headers
     return value
-
-
-def field(headers: RawHeaders, name: bytes) -> bytes | None:
-    """Return the value of the first field of that name."""
-    for each, value in headers:
-        if each == name:
-            return value
-    return None
 
 
 async def send_value(proxy: Any, reply: Any, send: Any) -> None:

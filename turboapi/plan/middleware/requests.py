@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.responses import Response
-
-from .own import Own
-from .reply import Failed, Layer, field
+from .line import Passing, Step
 
 __all__ = ["hosts", "https"]
 
@@ -15,37 +12,26 @@ __all__ = ["hosts", "https"]
 _KEPT = 64
 
 
-def hosts(middleware: Any, below: Layer, _failed: Failed | None) -> Layer:
-    """Return a TrustedHostMiddleware as a layer. A host that has passed once does not run its code again."""
+def hosts(middleware: Any) -> Step:
+    """Return a TrustedHostMiddleware as a step. A host that has passed once does not run its code again."""
     passed: set[bytes | None] = set()
 
-    async def first(proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
-        own = Own(middleware, scope, receive, send)
-        if not own.passes():
-            return await own.answered()
+    def before(passing: Passing) -> bool:
+        return passing.fields.get(b"host") in passed
+
+    def note(passing: Passing) -> None:
         if len(passed) >= _KEPT:
             passed.clear()
-        passed.add(field(scope["headers"], b"host"))
-        return await below(proxy, scope, receive, send)
+        passed.add(passing.fields.get(b"host"))
 
-    def layer(proxy: Any, scope: Any, receive: Any, send: Any) -> Any:
-        headers = scope["headers"]
-        known = type(headers) is list and field(headers, b"host") in passed
-        return (below if known else first)(proxy, scope, receive, send)
-
-    return layer
+    return Step(middleware, before=before, passed=note)
 
 
-def https(middleware: Any, below: Layer, _failed: Failed | None) -> Layer:
-    """Return an HTTPSRedirectMiddleware as a layer."""
+def https(middleware: Any) -> Step:
+    """Return an HTTPSRedirectMiddleware as a step."""
 
-    async def other(proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
-        own = Own(middleware, scope, receive, send)
-        if not own.passes():
-            return await own.answered()
-        return await below(proxy, scope, receive, send)
+    def before(passing: Passing) -> bool:
+        secure: bool = passing.scope["scheme"] == "https"
+        return secure
 
-    def layer(proxy: Any, scope: Any, receive: Any, send: Any) -> Any:
-        return (below if scope["scheme"] == "https" else other)(proxy, scope, receive, send)
-
-    return layer
+    return Step(middleware, before=before)

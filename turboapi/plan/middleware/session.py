@@ -12,15 +12,16 @@ from typing import Any
 from starlette.responses import Response
 
 from ..internals import drive
+from .line import Passing, Step
 from .own import Own
-from .reply import Failed, Layer, RawHeaders, Reply, with_headers
-from .session_cookie import KNOWN, Loads, Saves
+from .reply import RawHeaders, Reply, with_headers
+from .session_cookie import KNOWN, Loads, Saves, shared
 
 __all__ = ["session"]
 
 
-def session(middleware: Any, below: Layer, failed: Failed | None) -> Layer:
-    """Return a SessionMiddleware as a layer. failed: see `Own.answer`."""
+def session(middleware: Any) -> Step:
+    """Return a SessionMiddleware as a step."""
     load = Loads(middleware, lambda headers: _begun(middleware, headers))
     empty = load.empty
     # Newer releases know what was done to a session, leave a cookie alone that would stay the same, and have a field
@@ -37,39 +38,36 @@ def session(middleware: Any, below: Layer, failed: Failed | None) -> Layer:
         changed.update(KNOWN)
         save = Saves.learned(middleware, lambda raw: _added(middleware, changed, raw))
 
-    async def layer(proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
-        own = _Own(middleware, scope, receive, send)
-        sent = load.sent(own.headers)
-        try:
-            if not sent:
-                scope["session"] = empty()
-            elif load.understood:
-                scope["session"] = load(scope)
-            elif not own.begin():
-                return await own.answered()
-            value = await below(proxy, scope, receive, own)
-            if value is None:
-                return None
-            given = scope["session"]
-            if type(given) is empty:
-                raw = value.raw_headers
-                if not flags:
-                    if not given and not sent:
-                        return value
-                elif not given.modified:
-                    if not given.accessed:
-                        return value
-                    if not any(name == each for name, _ in raw for each, _ in read):
-                        return with_headers(value, [*raw, *read])
-                if given and save is not None and not save.shares(raw):
-                    headers = save(given, raw)
-                    if headers is not None:
-                        return with_headers(value, headers)
-            return await own.answer(value, proxy, failed)
-        finally:
-            own.end()
+    def before(passing: Passing) -> bool:
+        cookies = passing.each(b"cookie")
+        if not load.sent(cookies):
+            passing.scope["session"] = empty()
+        elif load.understood:
+            passing.scope["session"] = load(passing.scope, cookies)
+        else:
+            return False
+        return True
 
-    return layer
+    def after(passing: Passing, value: Response) -> Response | None:
+        given = passing.scope["session"]
+        if type(given) is not empty:
+            return None
+        raw = value.raw_headers
+        if not flags:
+            if not given and not load.sent(passing.each(b"cookie")):
+                return value
+        elif not given.modified:
+            if not given.accessed:
+                return value
+            if not shared(raw, read):
+                return with_headers(value, [*raw, *read])
+        if given and save is not None and not save.shares(raw):
+            headers = save(given, raw)
+            if headers is not None:
+                return with_headers(value, headers)
+        return None
+
+    return Step(middleware, before=before, after=after, own=_Own)
 
 
 class _Own(Own):
@@ -93,7 +91,7 @@ class _Own(Own):
 
 def _begun(middleware: Any, headers: RawHeaders) -> Any:
     """Return the session that the own code gives to the application."""
-    own = _Own(middleware, {"type": "http", "headers": headers}, None, None)
+    own = _Own(middleware, {"type": "http", "headers": headers}, None, None, headers)
     own.begin()
     own.end()
     return own.scope["session"]
@@ -101,7 +99,7 @@ def _begun(middleware: Any, headers: RawHeaders) -> Any:
 
 def _added(middleware: Any, session: Any, raw: RawHeaders | None = None) -> RawHeaders:
     """Return what it makes of an answer's headers because of a session that did not come with the request."""
-    own = _Own(middleware, {"type": "http", "headers": [], "session": session}, None, None)
+    own = _Own(middleware, {"type": "http", "headers": [], "session": session}, None, None, [])
     value = drive(own.answer(Reply(200, list(raw or ()), b""), None, None))
     own.end()
     headers: RawHeaders = value.raw_headers

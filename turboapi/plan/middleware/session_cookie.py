@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import HTTPConnection, cookie_parser
 
-from ..internals import signing_of
+from ..internals import Signing, signing_of
 from .reply import RawHeaders
 
-__all__ = ["KNOWN", "Loads", "Saves"]
+__all__ = ["KNOWN", "Loads", "Saves", "shared"]
 
 KNOWN = {"known": [1, "\u00e9"]}
+
+# So many fields are known, if they are no longer than a cookie may be.
+_KEPT = 256
+_LONG = 4096
 
 _decode = json.JSONDecoder().raw_decode
 
@@ -27,7 +32,7 @@ _decode = json.JSONDecoder().raw_decode
 class Loads:
     """How the sessions of one middleware are read."""
 
-    __slots__ = ("_bad", "_cookie", "_find", "_middleware", "_unsign", "empty", "understood")
+    __slots__ = ("_bad", "_cookie", "_find", "_known", "_middleware", "_signing", "empty", "understood")
 
     def __init__(self, middleware: Any, begun: Callable[[RawHeaders], Any]) -> None:
         """Learn it. begun: the session that the own code gives to the application, from a request's headers."""
@@ -35,8 +40,9 @@ class Loads:
 
         self._bad = BadSignature
         self._middleware = middleware
-        signing = signing_of(middleware.signer)
-        self._unsign = middleware.signer.unsign if signing is None else signing.unsign
+        self._signing = signing_of(middleware.signer)
+        # Fields whose signature was found good: JSON, and when that was signed. Browsers send the same ones again.
+        self._known: dict[bytes, tuple[str, int]] = {}
         try:
             self._cookie = middleware.session_cookie.encode("latin-1")
         except (AttributeError, UnicodeError):
@@ -46,52 +52,78 @@ class Loads:
         self.empty = type(begun([]))
         self.understood = self._cookie is not None and self._tried(begun)
 
-    def sent(self, headers: RawHeaders) -> bool:
-        """Tell whether a session may have come with the request."""
+    def sent(self, cookies: list[bytes]) -> bool:
+        """Tell whether a session may have come with a request. cookies: its fields of that name."""
         cookie = self._cookie
-        return any(name == b"cookie" and (cookie is None or cookie in text) for name, text in headers)
+        if cookie is not None and len(cookies) == 1:
+            return cookie in cookies[0]
+        return any(cookie is None or cookie in text for text in cookies)
 
-    def __call__(self, scope: Any) -> Any:
+    def __call__(self, scope: Any, cookies: list[bytes]) -> Any:
         """Return the session of a request, a new one where there is none that counts."""
-        text = self._text(scope)
+        field = cookies[0] if len(cookies) == 1 else None
+        signing = self._signing
+        known = None if field is None or signing is None else self._known.get(field) or self._seen(field, signing)
+        if known is not None and signing is not None and signing.counts(known[1], self._middleware.max_age):
+            found, _ = _decode(known[0])
+            return found if self.empty is dict else self.empty(found)
+        # HTTPConnection: releases differ in what several fields mean.
+        parsed = HTTPConnection(scope).cookies if field is None else cookie_parser(field.decode("latin-1"))
+        text = parsed.get(self._middleware.session_cookie)
         if text is None:
             return self.empty()
         try:
-            data = self._unsign(text, max_age=self._middleware.max_age)
+            data = self._middleware.signer.unsign(text.encode("utf-8"), max_age=self._middleware.max_age)
         except self._bad:
             return self.empty()
-        found = _read(a2b_base64(data))
+        found = json.loads(b64decode(data))
         return found if self.empty is dict else self.empty(found)
 
-    def _text(self, scope: Any) -> bytes | None:
-        """Return the value of the cookie."""
-        fields = [text for name, text in scope["headers"] if name == b"cookie"]
-        if len(fields) == 1:
-            field = fields[0]
-            found = self._find(field)
-            if found is not None and field.count(self._cookie) == 1:
-                value: bytes = found[1]
-                return value
-            cookies = cookie_parser(field.decode("latin-1"))
-        else:
-            cookies = HTTPConnection(scope).cookies  # releases differ in what several fields mean
-        text = cookies.get(self._middleware.session_cookie)
-        return None if text is None else text.encode("utf-8")
+    def _seen(self, field: bytes, signing: Signing) -> tuple[str, int] | None:
+        """Read a field, and know it from now on. None where it is not just as one is written."""
+        found = self._find(field)
+        # Where its name is there once, no other cookie has it, in whatever way it is written.
+        if found is None or field.count(self._cookie) != 1:
+            return None
+        good = signing.read(found[1])
+        if good is None:
+            return None
+        try:
+            text = a2b_base64(good[0]).decode("ascii")
+            if text[:2] != '{"' or _decode(text)[1] != len(text):
+                return None
+        except ValueError:
+            return None
+        if len(field) <= _LONG:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[field] = text, good[1]
+        return text, good[1]
 
     def _tried(self, begun: Callable[[RawHeaders], Any]) -> bool:
         """Tell whether the release reads a session in this way."""
         signed = self._middleware.signer.sign(b2a_base64(json.dumps(KNOWN).encode(), newline=False))
         for text in (signed, b'"%b"' % signed, signed + b"x", b""):
             for before in (b"", b"a=b; "):
-                headers = [(b"cookie", b"%b%b=%b" % (before, self._cookie, text))]
+                field = b"%b%b=%b" % (before, self._cookie, text)
+                headers = [(b"cookie", field)]
                 try:
                     there = begun(headers)
                 except Exception:
                     return False
-                here = self({"type": "http", "headers": headers})
+                here = self({"type": "http", "headers": headers}, [field])
                 if type(here) is not type(there) or here != there:
                     return False
         return True
+
+
+def shared(raw: RawHeaders, more: RawHeaders) -> bool:
+    """Tell whether a name of `more` is among an answer's headers."""
+    for name, _ in raw:
+        for each, _ in more:
+            if name == each:
+                return True
+    return False
 
 
 class Saves:
@@ -129,7 +161,7 @@ class Saves:
 
     def shares(self, raw: RawHeaders) -> bool:
         """Tell whether an answer has a field already that others are added to."""
-        return any(name == each for name, _ in raw for each, _ in self._more)
+        return shared(raw, self._more)
 
     def __call__(self, session: Any, raw: RawHeaders) -> RawHeaders | None:
         """Return an answer's headers with those of a session, None for what cannot be written."""
@@ -140,14 +172,30 @@ class Saves:
         return [*raw, *self._more, (b"set-cookie", b"%b%b%b" % (self._before, text, self._after))]
 
 
-def _read(text: bytes) -> Any:
-    """Return what JSON says, as `json.loads` does."""
-    if text[:2] == b'{"':
-        found, end = _decode(decoded := text.decode("utf-8", "surrogatepass"))
-        if end == len(decoded):
-            return found
-    return json.loads(text)
+def _encoder() -> Callable[[Any], str]:
+    """Return `json.dumps`, with the encoder that it makes anew each time made once where Python has one in C."""
+    default = json.JSONEncoder().default
+    open_now: dict[int, Any] = {}
+    try:
+        make: Any = json.encoder.c_make_encoder  # type: ignore[attr-defined]
+        escape = json.encoder.encode_basestring_ascii
+        encode = make(open_now, default, escape, None, ": ", ", ", False, False, True)
+        if "".join(encode(KNOWN, 0)) != json.dumps(KNOWN):
+            return json.dumps
+    except (AttributeError, TypeError):
+        return json.dumps
+
+    def dumps(value: Any) -> str:
+        try:
+            return "".join(encode(value, 0))
+        finally:
+            open_now.clear()  # what an exception has left there
+
+    return dumps
+
+
+_dumps = _encoder()
 
 
 def _written(session: Any) -> bytes:
-    return b2a_base64(json.dumps(session).encode("utf-8"), newline=False)
+    return b2a_base64(_dumps(session).encode("utf-8"), newline=False)
