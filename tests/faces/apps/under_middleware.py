@@ -154,6 +154,13 @@ def natives_around_dispatch(app: FastAPI, trace: Trace) -> None:
     app.add_middleware(SessionMiddleware, secret_key="secret")
 
 
+def natives_in_dispatch(app: FastAPI, trace: Trace) -> None:
+    app.add_middleware(SessionMiddleware, secret_key="secret")
+    app.add_middleware(GZipMiddleware, minimum_size=100)
+    app.add_middleware(CORSMiddleware, allow_origins=["*"])
+    app.add_middleware(Noting, trace=trace, name="outer")
+
+
 STACKS: tuple[Callable[[FastAPI, Trace], None], ...] = (
     one,
     two,
@@ -163,6 +170,7 @@ STACKS: tuple[Callable[[FastAPI, Trace], None], ...] = (
     dispatch_in_pure,
     natives,
     natives_around_dispatch,
+    natives_in_dispatch,
 )
 
 

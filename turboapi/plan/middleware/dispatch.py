@@ -19,7 +19,7 @@ import anyio
 from starlette.responses import Response
 
 from ..internals import cached_request, streaming_response
-from ..tasks import EAGER, spawn
+from ..tasks import EAGER, ended, spawn
 from .reply import Hears, Layer, send_messages, send_value
 from .untouched import Given, value_of
 
@@ -157,7 +157,7 @@ class _Call(Hears):
             if not first.done() and not self.held:
                 await self._take(first)
             raise AssertionError
-        await asyncio.wait([second])
+        await ended(second)
         error = None if second.cancelled() else second.exception()
         raise error if error is not None else anyio.ClosedResourceError
 
@@ -215,7 +215,7 @@ class _Call(Hears):
             return
         try:
             while not child.done():
-                await asyncio.wait([child])
+                await ended(child)
         except asyncio.CancelledError:
             await self.give_up()
             raise
@@ -236,7 +236,7 @@ class _Call(Hears):
                 if cancel is None and (waits_for is None or not waits_for.done()):
                     child.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await (asyncio.sleep(0) if cancel is None else asyncio.wait([child]))
+                    await (asyncio.sleep(0) if cancel is None else ended(child))
             if child is not None and not child.cancelled():
                 child.exception()
 

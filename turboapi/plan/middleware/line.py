@@ -14,7 +14,7 @@ from typing import Any
 from starlette.responses import Response
 
 from .own import Own
-from .reply import Failed, Layer, RawHeaders
+from .reply import Failed, Hears, Layer, RawHeaders, send_messages, send_value
 
 __all__ = ["Line", "Passing", "Step"]
 
@@ -57,8 +57,8 @@ class Line:
 
     async def __call__(self, proxy: Any, scope: Any, receive: Any, send: Any) -> Response | None:
         """Answer as the layer of a chain."""
-        passing = Passing(self._steps, scope, receive, send)
         afters = self._afters
+        passing = Passing(self._steps, afters, proxy, scope, receive, send)
         try:
             for index, before in self._befores:
                 if before(passing):
@@ -81,15 +81,15 @@ class Line:
                 passing.end()
 
 
-class Passing:
+class Passing(Hears):
     """One request in a line; itself the `send` of what is below.
 
     headers: those that came. fields: the first of each name. owns: of the outermost steps, what they send through.
     """
 
-    __slots__ = ("_receive", "_send", "_steps", "fields", "headers", "owns", "scope")
+    __slots__ = ("_afters", "_proxy", "_receive", "_send", "_steps", "fields", "headers", "owns", "scope")
 
-    def __init__(self, steps: tuple[Step, ...], scope: Any, receive: Any, send: Any) -> None:
+    def __init__(self, steps: tuple[Step, ...], afters: Any, proxy: Any, scope: Any, receive: Any, send: Any) -> None:
         """Begin. Headers that are put into the scope from now on are not these steps'."""
         headers = scope["headers"]
         if type(headers) is not list:
@@ -102,6 +102,8 @@ class Passing:
         self.scope = scope
         self.owns: list[Any] | None = None
         self._steps = steps
+        self._afters = afters
+        self._proxy = proxy
         self._receive = receive
         self._send = send
 
@@ -114,6 +116,19 @@ class Passing:
     async def __call__(self, message: Any) -> None:
         """Hear a message of what is below."""
         await self.own(len(self._steps) - 1)(message)
+
+    async def whole(self, reply: Any) -> None:
+        """Hear a whole response: it is a value to the steps, as long as no own code of theirs is at work."""
+        if self.owns is not None:
+            await send_messages(reply, self)
+            return
+        for index, after in self._afters:
+            done = after(self, reply)
+            if done is None:
+                await send_messages(reply, self.own(index))
+                return
+            reply = done
+        await send_value(self._proxy, reply, self._send)
 
     def own(self, index: int) -> Any:
         """Return the own code of a step; the `send` outside of it for one that has no business with answers."""
