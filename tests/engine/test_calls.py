@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import importlib
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -80,6 +82,25 @@ def test_async_handlers_run_on_the_loops_thread(serve: Serve, transport: str, lo
     for _ in range(5):
         assert get(server).status == 200
     assert len(seen) == 1
+
+
+def test_no_call_thread_begins_with_an_import(serve: Serve, transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would look like a call that hangs, and others would be started to wait for the same import."""
+    importers = []
+
+    def noted(name: str) -> Any:
+        importers.append(threading.current_thread().name)
+        return importlib.import_module(name)
+
+    monkeypatch.setattr(anyio_worker, "importlib", SimpleNamespace(import_module=noted))
+    app = FastAPI()
+
+    @app.get("/")
+    def root() -> None: ...
+
+    assert get(serve(app, transport=transport)).status == 200
+    assert importers
+    assert not any(name.startswith("turboapi-call") for name in importers)
 
 
 def test_threads_grow_to_the_limit_and_the_rest_waits_in_order(serve: Serve, transport: str) -> None:

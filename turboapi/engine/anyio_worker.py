@@ -33,8 +33,7 @@ _log = logging.getLogger("turboapi.error")
 class Workers:
     """What the call threads of one server share. Made on the loop's thread, inside the running loop.
 
-    AnyIO's part for asyncio takes 13 ms to import, so it is left to the first call thread; FastAPI leaves it to the
-    first `def` handler too.
+    AnyIO's part for asyncio takes 13 ms to import, so it is left to the first call of a `def` handler, as in FastAPI.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -42,7 +41,7 @@ class Workers:
         # What calls see as their context: a copy of this one each.
         self.context = _thread_context(None)
         self._lock = threading.Lock()
-        # Makes the calling thread a worker; None before the first call thread.
+        # Makes the calling thread a worker; None before `prepare`.
         self._claim: Callable[[], contextlib.AbstractContextManager[Any]] | None = None
         self._scope: Any = None
         self._cancelled = False
@@ -70,15 +69,22 @@ class Workers:
         if self._scope is not None:
             self._scope.cancel()
 
+    def prepare(self) -> Callable[[], contextlib.AbstractContextManager[Any]]:
+        """Return how a thread becomes a worker. Any thread.
+
+        Who starts the first one calls it before: a thread that began with the import would look as if it hung in a
+        call, and the lane would start more, to wait for the same import.
+        """
+        return self._claim or self._first()
+
     def run(self, work: Any) -> None:
         """Call `work()` on this thread as an AnyIO worker, in a context of its own."""
-        claim = self._claim or self._first()
+        claim = self.prepare()
         context = self.context.copy()
         with claim():
             context.run(work)
 
     def _first(self) -> Callable[[], contextlib.AbstractContextManager[Any]]:
-        """Return how a thread becomes a worker, and keep it. Any call thread."""
         claim: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
         scope = None
         if "anyio" in sys.modules:  # FastAPI imports it, and only FastAPI's handlers run on call threads

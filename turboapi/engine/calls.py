@@ -38,6 +38,7 @@ class CallThreads:
 
     def spawn(self) -> None:
         """Start one more thread. Any thread. Raises RuntimeError where none can be started; the hot path logs it."""
+        self.workers.prepare()
         thread = threading.Thread(target=self._main, name=f"turboapi-call-{next(self._numbers)}", daemon=True)
         with self._lock:
             self._threads.add(thread)
