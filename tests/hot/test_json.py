@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.conftest import PATIENCE
+from tests.faces.generate import always_these
 from turboapi import Server
 
 CHARS = st.characters(exclude_categories=())  # lone surrogates, too
@@ -131,9 +132,7 @@ def asked() -> Iterator[Asked]:
 @example(value=["\udfff\ud800"])
 @example(value=[float("nan")])
 @example(value={"a": float("inf")})
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+@always_these(400)
 def test_any_value(asked: Asked, value: Any) -> None:
     asked.compare(value)
 

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.faces.generate import always_these
 from tests.hot.test_closing import bare
 from turboapi.engine import _load
 from turboapi.plan.plans import Arg, HotPlan, Stage
@@ -224,7 +225,7 @@ def test_plans_that_grow_while_they_are_read(server: Any) -> None:
 
 
 @given(st.lists(st.sampled_from(["append", "pop", "clear", "reverse", "set"]), max_size=8), st.booleans())
-@settings(max_examples=60, deadline=None)
+@always_these(60)
 def test_lists_and_dicts_changed_at_random(ops: list[str], in_dict: bool) -> None:
     loop, changes = asyncio.new_event_loop(), Changes()
     server, _ = bare(loop, on_change=changes)

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import TRANSPORTS
+from tests.faces.generate import always_these
 from tests.websocket.apps import Recorder, echo
 from tests.websocket.peer import Peer, close, frame, opened
 from turboapi import Server
@@ -64,7 +65,7 @@ def sorted_by_kind(frames: list[tuple[str, Any]]) -> list[Any]:
     return [[f for f in frames if f[0] == "pong"], [f for f in frames if f[0] != "pong"]]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@always_these(40)
 @given(said=conversation(), end=ends, cuts=st.lists(st.integers(0, 2000), max_size=6))
 def test_any_conversation(port: int, said: Any, end: tuple[int, bytes], cuts: list[int]) -> None:
     frames, answers = said
@@ -84,7 +85,7 @@ def test_any_conversation(port: int, said: Any, end: tuple[int, bytes], cuts: li
         assert peer.frames() == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@always_these(60)
 @given(noise=st.binary(max_size=200))
 def test_any_bytes(port: int, noise: bytes) -> None:
     with opened(port, "/") as peer:
@@ -111,7 +112,7 @@ def unpacked(peer: Peer) -> bytes:
     return zlib.decompressobj(-15).decompress(payload + b"\x00\x00\xff\xff") if first & 0x40 else payload
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@always_these(20)
 @given(
     messages=st.lists(st.one_of(st.binary(max_size=500), st.integers(0, 90_000).map(bytes)), max_size=5),
     cut=st.integers(0, 50),
