@@ -38,10 +38,11 @@ def later(made: Any, tasks: Any) -> Any:
 
 def only_sync(tasks: Any) -> bool:
     """Tell whether a thread can run all tasks, one after the other, and nothing awaits between them."""
-    for task in tasks.tasks if type(tasks).__call__ in _MANY else (tasks,):
-        if type(task).__call__ not in _ONE or task.is_async:
-            return False
-    return True
+    return all(map(_for_thread, tasks.tasks if type(tasks).__call__ in _MANY else (tasks,)))
+
+
+def _for_thread(task: Any) -> bool:
+    return type(task).__call__ in _ONE and not task.is_async
 
 
 def run_tasks_here(tasks: Any, context: Context) -> Iterator[Any] | None:
@@ -52,7 +53,7 @@ def run_tasks_here(tasks: Any, context: Context) -> Iterator[Any] | None:
     cls = type(tasks)
     remaining: Iterator[Any] = iter(tasks.tasks if cls.__call__ in _MANY else (tasks,))
     for task in remaining:
-        if type(task).__call__ not in _ONE or task.is_async:
+        if not _for_thread(task):
             return itertools.chain((task,), remaining)
         try:
             context.copy().run(task.func, *task.args, **task.kwargs)

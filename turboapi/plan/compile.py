@@ -94,7 +94,7 @@ def _made(
     statics = Statics(app, stack, cors, hosts=any(each.kind == "host" for each in facts))
     leftovers: list[HotPlan] = []
     if stack.pieces:
-        from .middleware import Chain  # most of this package, and many applications have none
+        from .middleware.chain import Chain  # it brings all layers, and many applications have none
 
         if not isinstance(errors, Errors):
             raise TypeError("a mounted application is compiled under middleware")

@@ -64,6 +64,12 @@ class HotPlan(NamedTuple):
     name: str
     inner: HotPlan | None = None
 
+    @classmethod
+    def of_proxy(cls, call: Callable[..., Any], name: str, *, status: int = 200) -> HotPlan:
+        """Return the plan of a coroutine function that gets the exchange, and gives a response if it has sent none."""
+        stage = Stage(call, "loop", coroutine=True)
+        return cls((stage,), (Arg("proxy"),), None, plain=False, status=status, media=b"", name=name)
+
 
 @dataclass(frozen=True, slots=True)
 class RouteReport:

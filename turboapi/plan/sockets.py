@@ -17,7 +17,7 @@ from . import internals
 from .entry import Entry, call_name
 from .facts import RouteFacts
 from .internals import Stack
-from .plans import Arg, Fallback, HotPlan, Stage
+from .plans import Fallback, HotPlan
 from .scope import Surroundings
 
 __all__ = ["build_socket"]
@@ -56,13 +56,4 @@ def build_socket(facts: RouteFacts, stack: Stack, around: Surroundings) -> Entry
         scope.update(found)
         return layers(scope, receive, send)
 
-    plan = HotPlan(
-        stages=(Stage(entry, "loop", coroutine=True),),
-        args=(Arg("proxy"),),
-        encode=None,
-        plain=False,
-        status=101,
-        media=b"",
-        name=call_name(route.endpoint),
-    )
-    return Entry(plan, (), "none", None)
+    return Entry(HotPlan.of_proxy(entry, call_name(route.endpoint), status=101), (), "none", None)

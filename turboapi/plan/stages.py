@@ -47,7 +47,7 @@ def stages(draft: Draft, endpoint: Step, answer: Answer) -> tuple[tuple[Stage, .
     if goes_on(draft):
         if not draft.around.layered:
             return stages_of_lasting(draft, endpoint, answer)
-        from .layered import stages_under  # it brings the package of middleware
+        from .layered import stages_under  # it brings parts of middleware
 
         return stages_under(draft, endpoint, answer)
     steps = [*draft.steps, endpoint]

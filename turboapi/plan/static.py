@@ -21,7 +21,7 @@ from .entry import Entry, call_name
 from .facts import RouteFacts
 from .internals import Stack
 from .middleware.reply import Reply, is_value
-from .plans import Arg, Fallback, HotPlan, Stage
+from .plans import Fallback, HotPlan
 from .scope import Surroundings
 
 __all__ = ["build_static"]
@@ -66,16 +66,7 @@ def build_static(facts: RouteFacts, stack: Stack, around: Surroundings) -> Entry
 
 
 def _entry(facts: RouteFacts, call: Callable[..., Any]) -> Entry:
-    plan = HotPlan(
-        stages=(Stage(call, "loop", coroutine=True),),
-        args=(Arg("proxy"),),
-        encode=None,
-        plain=False,
-        status=200,
-        media=b"",
-        name=call_name(facts.route.app),
-    )
-    return Entry(plan, (), "none", None)
+    return Entry(HotPlan.of_proxy(call, call_name(facts.route.app)), (), "none", None)
 
 
 def _small(find: Callable[[dict[str, Any]], Response | None], root: dict[str, Any]) -> Callable[..., Response | None]:

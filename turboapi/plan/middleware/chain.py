@@ -88,8 +88,7 @@ class Chain:
             layers = [layer if index and ready else sheltered(layer) for index, layer in enumerate(layers)]
         plans = []
         for layer in layers:
-            stage = Stage(self._entrance(self._surrounded(layer, None), noted=True), "loop", coroutine=True)
-            plan = HotPlan((stage,), (Arg("proxy"),), None, plain=False, status=200, media=b"", name=name)
+            plan = HotPlan.of_proxy(self._entrance(self._surrounded(layer, None), noted=True), name)
             plans.append(plan._replace(inner=plan))
         return plans
 
